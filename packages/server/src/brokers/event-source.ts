@@ -1,0 +1,40 @@
+import type { RawRecord } from '../events/record.ts';
+
+/**
+ * PORT. Where records come from. Fits an offset log (embedded, Kafka) and per-message acknowledgement (RabbitMQ) alike.
+ *
+ * - Delivery: at least once. A record whose settlement did not become durable is delivered again, after a restart too.
+ * - Order: records with the same `orderKey` come in the order they were appended; nothing is promised across keys.
+ * - Settlement: every pulled record is settled exactly once, in any order. An offset log commits the highest contiguous
+ *   position, a queue acknowledges each. `settle` returns at once; `flush` resolves when all settlements so far are durable.
+ * - Bounds: never more than `maxUnsettled` records are out; `pull` waits while they are (back-pressure reaches the broker).
+ * - Retry: the record comes back no earlier than `at` with `attempt` raised. Until then the caller holds back later records of its key.
+ */
+export interface EventSource {
+  /** For metrics and logs: `embedded`, `kafka:main`. */
+  readonly name: string;
+  open(): Promise<void>;
+  /** 1 to `max` records; waits until there is one. Empty only after `close`. */
+  pull(max: number): Promise<readonly SourceRecord[]>;
+  settle(record: SourceRecord, settlement: Settlement): void;
+  flush(): Promise<void>;
+  /** Records appended and not yet settled, for the lag metric. */
+  lag(): Promise<number>;
+  /** Stops delivering, ends a waiting `pull` with [], makes settlements durable. Records still out are delivered again at the next start. */
+  close(): Promise<void>;
+}
+
+export type SourceRecord = RawRecord & {
+  /** Opaque to the caller, printable: `42` or `crm.deals/3/1047`. Names the record in logs, dead letters and `events tail`. */
+  readonly position: string;
+  /** Records that must stay in order share it: the key, or else the position's partition. Never empty. */
+  readonly orderKey: string;
+  /** 1 for the first delivery. */
+  readonly attempt: number;
+};
+
+export type Settlement =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'retry'; readonly at: number; readonly code: string; readonly reason: string }
+  /** The source (or the dead-letter store beside it) keeps raw bytes, headers, reason, first and last error before the record counts as settled. */
+  | { readonly kind: 'dead'; readonly code: string; readonly reason: string };

@@ -1,0 +1,54 @@
+import type { Identity } from '../access/identity.ts';
+import type { JsonObject } from '../kit/json.ts';
+import type { CloseReason, Transport } from './transport.ts';
+
+/**
+ * The interface that transports talk to: they parse frames and call this; everything that leaves goes through `Transport.write`.
+ * Implemented by `server/` on top of the gateway's pipeline and live's subscriptions, so that one pipeline serves every transport.
+ */
+export interface SessionHost {
+  /**
+   * The client has introduced itself. Rejects with a MillraceError of class `auth` (the transport answers 4403 or HTTP 401/403) or `limit`.
+   * `authorization` is the header, connection_init field or cookie as the transport found it.
+   */
+  open(hello: SessionHello, transport: Transport): Promise<Session>;
+  /** False while draining or full: transports refuse new connections before any work (HTTP 503, or close 1013). */
+  accepting(): boolean;
+}
+
+export type SessionHello = {
+  readonly authorization: string | undefined;
+  readonly clientName: string | null;
+  readonly clientVersion: string | null;
+  /** Remote address, for limits only. */
+  readonly address: string;
+};
+
+export interface Session {
+  readonly identity: Identity;
+  /** Subscriptions and running operations. */
+  readonly operations: number;
+  /**
+   * Starts an operation of any type. Results, errors and completion are written to the transport under `id`.
+   * The transport has checked the frame's shape and that `id` is free; `onEnd` frees it again.
+   */
+  start(id: string, request: GraphqlRequest, onEnd: () => void): void;
+  /** The client completed it, or went away. Silent: nothing is written for this id afterwards. */
+  stop(id: string): void;
+  /** The transport is gone. All operations stop. Idempotent. */
+  end(): void;
+}
+
+export type GraphqlRequest = {
+  readonly query: string;
+  readonly operationName: string | null;
+  readonly variables: JsonObject;
+  readonly extensions: JsonObject;
+  /** SSE: the Last-Event-ID header; taken where the operation itself gives no `after`. */
+  readonly lastCursor: string | null;
+};
+
+/** Ends sessions from inside: token expiry, revocation, drain. */
+export interface SessionControl {
+  close(reason: CloseReason): void;
+}

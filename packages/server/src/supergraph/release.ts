@@ -1,0 +1,30 @@
+import type { LiveType } from '../events/live-type.ts';
+
+/**
+ * One composed state of the whole graph: what the registry hands out and a generation is built from.
+ * Identified by the digest of its content, the same on every machine.
+ */
+export type Release = {
+  /** sha256 of the supergraph SDL, hex. */
+  readonly digest: string;
+  readonly supergraphSdl: string;
+  readonly liveTypes: readonly LiveType[];
+  /** By subgraph name, as in `@join__graph`. */
+  readonly subgraphs: ReadonlyMap<string, SubgraphTarget>;
+};
+
+export type SubgraphTarget = {
+  readonly name: string;
+  /** HTTP address for queries and mutations. Empty for the generated live subgraph. */
+  readonly url: string;
+  /** Address for subscriptions that the subgraph serves itself; http(s) means SSE, ws(s) graphql-transport-ws. Null: derived from `url`. */
+  readonly subscriptionUrl: string | null;
+};
+
+/** PORT. Where releases come from: the registry in the same process, or over the network. */
+export interface SupergraphSource {
+  /** The last good release; null before the first push. */
+  current(): Promise<Release | null>;
+  /** Called with each new release, never with one that did not compose. Returns a stop function. */
+  watch(onRelease: (release: Release) => void): () => void;
+}
