@@ -16,6 +16,8 @@ export type OperationContext = {
   readonly clientName: string | null;
   readonly clientVersion: string | null;
   readonly requestId: string;
+  /** W3C trace context of the caller, handed on to subgraphs. Absent or null: none. */
+  readonly traceparent?: string | null;
   /** Aborted when the client stops the operation or goes away. */
   readonly signal: AbortSignal;
 };

@@ -31,13 +31,20 @@ export interface Session {
   /**
    * Starts an operation of any type. Results, errors and completion are written to the transport under `id`.
    * The transport has checked the frame's shape and that `id` is free; `onEnd` frees it again.
+   *
+   * `onStart` is given by transports that answer the request itself (graphql-sse, single connection). It is called exactly once,
+   * before anything is written under `id`: with null when the operation runs, else with the refusal, and then nothing is
+   * written for it and `onEnd` is called. Not called after `stop`.
    */
-  start(id: string, request: GraphqlRequest, onEnd: () => void): void;
+  start(id: string, request: GraphqlRequest, onEnd: () => void, onStart?: (refused: Refusal | null) => void): void;
   /** The client completed it, or went away. Silent: nothing is written for this id afterwards. */
   stop(id: string): void;
   /** The transport is gone. All operations stop. Idempotent. */
   end(): void;
 }
+
+/** An operation that never ran: the GraphQL errors as JSON text of a list, and the HTTP status that says the same. */
+export type Refusal = { readonly errors: string; readonly status: number };
 
 export type GraphqlRequest = {
   readonly query: string;
