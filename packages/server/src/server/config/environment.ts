@@ -1,0 +1,6 @@
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The one place where the process's environment is read; everything else is handed what it needs. */
+export function processEnvironment(): Environment {
+  return process.env;
+}

@@ -1,0 +1,70 @@
+import type { Config } from '../options.ts';
+
+export type Conflict = { readonly keys: readonly string[]; readonly what: string };
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
+
+/** What no single value can show: combinations that would be unsafe or can never work. Every conflict, not only the first. */
+export function conflicts(config: Config): Conflict[] {
+  return [...modeConflicts(config), ...portConflicts(config), ...boundConflicts(config), ...storeConflicts(config)];
+}
+
+function modeConflicts({ mode, host, access, transports }: Config): Conflict[] {
+  const out: Conflict[] = [];
+  if (mode === 'dev' && !LOOPBACK.test(host)) {
+    out.push({ keys: ['mode', 'host'], what: `dev mode accepts tokens that anybody can make, so it listens on loopback only; host is ${host}` });
+  }
+  if (mode === 'production' && access.issuers.length === 0 && !access.anonymous) {
+    out.push({ keys: ['access.issuers', 'access.anonymous'], what: 'nobody could sign in: name at least one issuer, or set access.anonymous' });
+  }
+  if (access.anonymousTenant !== null && !access.anonymous) {
+    out.push({ keys: ['access.anonymousTenant', 'access.anonymous'], what: 'a tenant for anonymous sessions needs access.anonymous: true' });
+  }
+  const names = access.issuers.map(({ issuer }) => issuer);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) out.push({ keys: ['access.issuers'], what: `the issuer ${twice} is named twice` });
+  if (transports.allowedOrigins.includes('*') && transports.allowedOrigins.length > 1) {
+    out.push({ keys: ['transports.allowedOrigins'], what: '* allows every origin: remove the others, or remove *' });
+  }
+  return out;
+}
+
+function portConflicts({ port, registryPort, adminPort }: Config): Conflict[] {
+  const taken = new Map<number, string>();
+  const out: Conflict[] = [];
+  const ports = [['port', port], ['registryPort', registryPort ?? (port === 0 ? 0 : port + 1)], ['adminPort', adminPort ?? (port === 0 ? 0 : port + 2)]] as const;
+  for (const [key, value] of ports) {
+    const other = taken.get(value);
+    if (value > 65_535) out.push({ keys: ['port', key], what: `${key} would be ${value}; the highest port is 65535` });
+    if (value !== 0 && other !== undefined) out.push({ keys: [other, key], what: `both are ${value}` });
+    taken.set(value, key);
+  }
+  return out;
+}
+
+function boundConflicts({ ingest, channels, live }: Config): Conflict[] {
+  const pairs = [
+    ['ingest.backoffMin', ingest.backoffMin, 'ingest.backoffMax', ingest.backoffMax],
+    ['ingest.maxEventBytes', ingest.maxEventBytes, 'ingest.maxBodyBytes', ingest.maxBodyBytes],
+    ['ingest.maxBodyBytes', ingest.maxBodyBytes, 'ingest.maxInFlightBytes', ingest.maxInFlightBytes],
+    ['channels.historyBytes', channels.historyBytes, 'channels.totalBytes', channels.totalBytes],
+    ['live.maxSessionsPerTenant', live.maxSessionsPerTenant, 'live.maxSessions', live.maxSessions],
+  ] as const;
+  return pairs
+    .filter(([, small, , large]) => small > large)
+    .map(([smallKey, small, largeKey, large]) => ({ keys: [smallKey, largeKey], what: `${smallKey} (${small}) may not be more than ${largeKey} (${large})` }));
+}
+
+function storeConflicts({ registry, cursor }: Config): Conflict[] {
+  const out: Conflict[] = [];
+  if (registry.store === 'postgres' && registry.postgresUrl === null) {
+    out.push({ keys: ['registry.store', 'registry.postgresUrl'], what: 'the PostgreSQL store needs registry.postgresUrl' });
+  }
+  if (registry.store === 'sqlite' && registry.postgresUrl !== null) {
+    out.push({ keys: ['registry.store', 'registry.postgresUrl'], what: 'registry.postgresUrl is given, but the store is sqlite' });
+  }
+  if (cursor.previousKey !== null && cursor.key === null) {
+    out.push({ keys: ['cursor.previousKey', 'cursor.key'], what: 'a previous key without a key' });
+  }
+  return out;
+}

@@ -1,0 +1,136 @@
+import { type Values, option } from './config/declare.ts';
+import { type IssuerConfig, issuer } from './config/issuer.ts';
+import { boolean, choice, duration, integer, list, optional, size, text, url } from './config/kinds.ts';
+
+const PORT = { min: 0, max: 65_535 };
+const KIB = 1024;
+const MIB = 1_048_576;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/**
+ * Every option of Millrace, said once. Loading, validation, `millrace config --explain`, the names of environment variables and
+ * flags, docs/configuration.md and the type `Config` all come from this table.
+ */
+export const options = {
+  mode: option({
+    kind: choice(['dev', 'production']),
+    default: 'production',
+    doc: 'In `dev` tokens of the development issuer are accepted and only loopback is listened on. `millrace dev` sets dev, `millrace serve` production.',
+  }),
+  host: option({ kind: text('a host name or address'), default: '127.0.0.1', doc: 'The address that all three ports listen on. In dev mode it must be a loopback address.' }),
+  port: option({ kind: integer(PORT), default: 4000, doc: 'GraphQL, WebSocket, SSE and events. 0 takes a free port; then the other two are free ports too.' }),
+  registryPort: option({ kind: optional(integer(PORT)), default: null, doc: 'The schema registry. Without it: `port` + 1.' }),
+  adminPort: option({ kind: optional(integer(PORT)), default: null, doc: 'Metrics, health and the API of the command line. Without it: `port` + 2.' }),
+  dataDir: option({ kind: text('a folder'), default: '.millrace', doc: 'Where the embedded log, registry and channel journal live. Created when missing; one process at a time.' }),
+  supergraphConfig: option({
+    kind: optional(text('a file')),
+    default: null,
+    doc: 'A `supergraph.yaml` in rover\'s format. Its subgraphs are pushed as one atomic change at the start, and again whenever it or a schema file changes.',
+  }),
+  drainWindow: option({
+    kind: duration({ max: HOUR }),
+    default: 10 * SECOND,
+    dev: 500,
+    doc: 'On SIGTERM open connections are closed spread over this time, so that clients do not all come back at once.',
+  }),
+  log: {
+    level: option({ kind: choice(['silent', 'fatal', 'error', 'warn', 'info', 'debug']), default: 'info', dev: 'warn', doc: 'Lines below this level are not written. Logs are JSON lines on standard error.' }),
+  },
+  broker: {
+    retentionAge: option({ kind: duration({ min: MINUTE, max: 365 * DAY }), default: 7 * DAY, doc: 'Settled records of the embedded log are kept this long.' }),
+    retentionBytes: option({ kind: size({ min: MIB }), default: 4096 * MIB, doc: 'Settled records of the embedded log are dropped, oldest first, above this.' }),
+    deadLetterCount: option({ kind: integer({ min: 1, max: 10_000_000 }), default: 100_000, doc: 'Dead letters kept; the oldest go first, and are counted.' }),
+    deadLetterAge: option({ kind: duration({ min: MINUTE, max: 3650 * DAY }), default: 30 * DAY, doc: 'Dead letters are kept this long.' }),
+  },
+  ingest: {
+    maxBodyBytes: option({ kind: size({ min: KIB, max: 1024 * MIB }), default: 8 * MIB, doc: 'The largest body of `POST /events`. Larger: 413.' }),
+    maxEventBytes: option({ kind: size({ min: KIB, max: 64 * MIB }), default: MIB, doc: 'The largest single event.' }),
+    maxInFlightBytes: option({ kind: size({ min: MIB, max: 16_384 * MIB }), default: 64 * MIB, doc: 'Bodies held at once by `POST /events`. Above it: 503 with Retry-After.' }),
+    maxInFlight: option({ kind: integer({ min: 1, max: 100_000 }), default: 1024, doc: 'Records taken from the log and not yet settled. Nothing more is fetched while it is reached.' }),
+    maxAttempts: option({ kind: integer({ min: 1, max: 1000 }), default: 8, doc: 'How often a record is tried before it becomes a dead letter.' }),
+    backoffMin: option({ kind: duration({ min: 1, max: HOUR }), default: 100, doc: 'The first pause before a record is tried again; it doubles each time.' }),
+    backoffMax: option({ kind: duration({ min: 1, max: DAY }), default: 30 * SECOND, doc: 'The longest pause before a record is tried again.' }),
+  },
+  channels: {
+    historyCount: option({ kind: integer({ min: 0, max: 10_000_000 }), default: 10_000, doc: 'Events of one tenant and type kept for clients that come back with a cursor.' }),
+    historyBytes: option({ kind: size({ min: 0, max: 65_536 * MIB }), default: 16 * MIB, doc: 'The same, in bytes.' }),
+    historyAge: option({ kind: duration({ min: SECOND, max: 30 * DAY }), default: HOUR, doc: 'The same, in age.' }),
+    linger: option({ kind: duration({ max: 7 * DAY }), default: HOUR, doc: 'How long the history of a channel is kept when nobody subscribes to it any more.' }),
+    totalBytes: option({ kind: size({ min: MIB, max: 1_048_576 * MIB }), default: 512 * MIB, doc: 'History of all channels together; the least recently used channel gives way first.' }),
+    journal: option({ kind: boolean(), default: true, doc: 'Whether history and positions survive a restart. Without it every restart starts a new epoch and clients get a GAP.' }),
+  },
+  live: {
+    maxSessions: option({ kind: integer({ min: 1, max: 1_000_000 }), default: 100_000, doc: 'Open sessions in this process. Above it new connections are refused.' }),
+    maxSessionsPerTenant: option({ kind: integer({ min: 1, max: 1_000_000 }), default: 50_000, doc: 'Open sessions of one tenant in this process.' }),
+    maxSubscriptionsPerSession: option({ kind: integer({ min: 1, max: 100_000 }), default: 100, doc: 'Subscriptions and running operations of one session.' }),
+    maxSubscriptions: option({ kind: integer({ min: 1, max: 10_000_000 }), default: 1_000_000, doc: 'Subscriptions in this process.' }),
+    maxBufferedBytes: option({ kind: size({ min: 16 * KIB, max: 256 * MIB }), default: MIB, doc: 'Bytes that one connection may have waiting. Above it the connection is marked behind, and caught up from history when it drains.' }),
+    maxFilterDepth: option({ kind: integer({ min: 1, max: 100 }), default: 8, doc: 'Nesting of and, or, not in a filter.' }),
+    maxFilterNodes: option({ kind: integer({ min: 1, max: 10_000 }), default: 64, doc: 'Conditions in a filter.' }),
+    maxFilterListItems: option({ kind: integer({ min: 1, max: 100_000 }), default: 1000, doc: 'Items of one `in` or `notIn`.' }),
+    maxIds: option({ kind: integer({ min: 1, max: 100_000 }), default: 1000, doc: 'Ids in one `ids` argument.' }),
+  },
+  enrichment: {
+    identity: option({
+      kind: choice(['user', 'roles', 'tenant']),
+      default: 'user',
+      doc: 'Under whose identity subgraphs are asked for the enriched part. `user` forwards each user\'s token and shares nothing between users; `roles` and `tenant` share one execution among all who have the same.',
+    }),
+    deadline: option({ kind: duration({ min: 1, max: 5 * MINUTE }), default: 2 * SECOND, doc: 'After this the event is delivered with an error on its enriched part alone.' }),
+    batchWindow: option({ kind: duration({ max: SECOND }), default: 2, doc: 'Entity fetches of all groups and events within this time go out as one request.' }),
+    maxBatch: option({ kind: integer({ min: 1, max: 10_000 }), default: 500, doc: 'Entities in one such request.' }),
+  },
+  gateway: {
+    maxTokens: option({ kind: integer({ min: 10, max: 1_000_000 }), default: 10_000, doc: 'Lexical tokens of a document.' }),
+    maxDepth: option({ kind: integer({ min: 1, max: 1000 }), default: 20, doc: 'Nesting of selections.' }),
+    maxAliases: option({ kind: integer({ min: 0, max: 100_000 }), default: 100, doc: 'Aliases in a document.' }),
+    maxRootFields: option({ kind: integer({ min: 1, max: 10_000 }), default: 50, doc: 'Root fields of an operation.' }),
+    maxBodyBytes: option({ kind: size({ min: KIB, max: 256 * MIB }), default: MIB, doc: 'The largest body of a GraphQL request. Larger: 413.' }),
+    timeout: option({ kind: duration({ min: 1, max: 10 * MINUTE }), default: 30 * SECOND, doc: 'Queries and mutations end after this with an error.' }),
+    introspection: option({ kind: boolean(), default: true, doc: 'Whether clients may ask for the schema.' }),
+    graphiql: option({ kind: boolean(), default: false, dev: true, doc: 'Whether browsers that open `/graphql` get the explorer.' }),
+  },
+  transports: {
+    allowedOrigins: option({
+      kind: list(text('an origin such as https://app.example.com, or *')),
+      default: [],
+      doc: 'Origins besides our own that browsers may connect from. Checked for WebSocket, for cookies and for CORS. `*` allows all, and then cookies are never taken.',
+    }),
+    initTimeout: option({ kind: duration({ min: 100, max: MINUTE }), default: 3 * SECOND, doc: 'Time for `connection_init`; then close 4408.' }),
+    keepAlive: option({ kind: duration({ min: SECOND, max: HOUR }), default: 25 * SECOND, doc: 'A ping (SSE: a comment) after this much silence; a WebSocket that does not answer before the next is closed.' }),
+    compression: option({ kind: boolean(), default: false, doc: 'permessage-deflate with bounded memory. Costs CPU per connection; frames shared by a group are compressed for each member again.' }),
+    maxMessageBytes: option({ kind: size({ min: KIB, max: 64 * MIB }), default: 256 * KIB, doc: 'The largest message that a client may send. Larger: close 1009.' }),
+    cookie: option({ kind: optional(text('the name of a cookie')), default: 'millrace_token', doc: 'The cookie that carries a token where a browser cannot set a header (EventSource). `none` takes no cookies.' }),
+  },
+  access: {
+    issuers: option<readonly IssuerConfig[]>({ kind: list(issuer, 100), default: [], doc: 'Issuers whose tokens are accepted: `{issuer, audience?, algorithms?, jwksUrl | secret | publicKey, claims?}`. `secretFile` and `publicKeyFile` read the key from a file. In the environment and flags: JSON.' }),
+    anonymous: option({ kind: boolean(), default: false, dev: true, doc: 'Whether queries, mutations and connections without a token are accepted. A token that is sent but bad is always refused.' }),
+    anonymousTenant: option({ kind: optional(text('a tenant id')), default: null, doc: 'The tenant of those who come without a token; they hear live types of visibility PUBLIC in it. `none`: no live types.' }),
+    clockTolerance: option({ kind: duration({ max: 5 * MINUTE }), default: 5 * SECOND, doc: 'How far clocks of issuers may be off.' }),
+  },
+  registry: {
+    store: option({ kind: choice(['sqlite', 'postgres']), default: 'sqlite', doc: 'Where schema versions live: a file in `dataDir`, or PostgreSQL.' }),
+    postgresUrl: option({ kind: optional(url('postgres', 'postgresql')), default: null, secret: true, doc: 'Only for `store: postgres`.' }),
+    maxBodyBytes: option({ kind: size({ min: KIB, max: 256 * MIB }), default: 16 * MIB, doc: 'The largest body of a push.' }),
+  },
+  cursor: {
+    key: option({
+      kind: optional(text('at least 32 characters', (value) => value.length >= 32)),
+      default: null,
+      secret: true,
+      doc: 'Signs cursors; the same on every edge, so that a client can resume on any. Without it: a random key kept in `dataDir`.',
+    }),
+    previousKey: option({
+      kind: optional(text('at least 32 characters', (value) => value.length >= 32)),
+      default: null,
+      secret: true,
+      doc: 'Still accepted while keys are changed; never signs.',
+    }),
+  },
+};
+
+/** The validated configuration, every value present. Durations are milliseconds, sizes bytes. */
+export type Config = Values<typeof options>;
