@@ -1,0 +1,124 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buildSchema, GraphQLError, type GraphQLSchema } from 'graphql';
+import { useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
+
+type Event = { readonly event_id: string; readonly company_id: string; readonly id: string; readonly action: string; readonly at: string };
+type Caller = { readonly tenant: string };
+
+/**
+ * Stands in for Millrace where the board alone is under test: it takes the monolith's events and tells the tenant's subscribers,
+ * resumes after a cursor, and answers queries by asking the subgraphs, without any of what makes Millrace worth having.
+ */
+export async function startStandIn() {
+  const log: Event[] = [];
+  const listeners = new Set<() => void>();
+  let subgraph: (tenant: string, query: string, variables: unknown) => Promise<Record<string, unknown>> = () => Promise.reject(new Error('no subgraph'));
+  let away = false;
+
+  const http = createServer(async (request, response) => {
+    let text = '';
+    for await (const chunk of request) text += String(chunk);
+    if (away) return void response.writeHead(503, { 'retry-after': '0' }).end();
+    const events = JSON.parse(text) as Event[];
+    log.push(...events);
+    for (const listener of listeners) listener();
+    response.writeHead(202, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ events: events.map((event) => ({ id: event.event_id, status: 'accepted' })) }));
+  });
+  const sockets = new WebSocketServer({ server: http, path: '/graphql' });
+  const ask = (field: string, selection: string, keys: Readonly<Record<string, string>>) => async (args: Record<string, unknown>, { tenant }: Caller) => {
+    const given = Object.keys(args).filter((name) => keys[name]);
+    const heads = given.map((name) => `$${name}: ${keys[name]}`).join(', ');
+    const passes = given.map((name) => `${name}: $${name}`).join(', ');
+    const kind = /^(move|create|close)/.test(field) ? 'mutation' : 'query';
+    return (await subgraph(tenant, `${kind} ${heads && `(${heads})`} { ${field} ${passes && `(${passes})`} ${selection} }`, args))[field];
+  };
+  const deal = '{ id title account value currency stageId ownerId rev updatedAt stage { id } owner { id } }';
+  const root = {
+    deals: ask('deals', deal, {}),
+    stages: ask('stages', '{ id name position probability kind }', {}),
+    users: ask('users', '{ id name jobTitle }', {}),
+    moveDeal: ask('moveDeal', deal, { id: 'ID!', stageId: 'ID!' }),
+    createDeal: ask('createDeal', deal, { title: 'String!', account: 'String!', value: 'Float!', ownerId: 'ID' }),
+    async *dealEvent({ after }: { after?: string }, { tenant }: Caller) {
+      let next = after === undefined || after === null ? log.length : Number(after) + 1;
+      for (;;) {
+        for (; next < log.length; next++) {
+          const event = log[next];
+          if (event?.company_id === tenant) yield { dealEvent: eventOf(event, next, () => ask('deal', deal, { id: 'ID!' })({ id: event.id }, { tenant })) };
+        }
+        await new Promise<void>((resolve) => {
+          const listener = (): void => {
+            listeners.delete(listener);
+            resolve();
+          };
+          listeners.add(listener);
+        });
+      }
+    },
+  };
+  const disposable = useServer(
+    {
+      schema: standInSchema(),
+      roots: { query: root, mutation: root, subscription: root },
+      context: ({ connectionParams }): Caller => ({ tenant: tenantOf(String(connectionParams?.['authorization'])) }),
+    },
+    sockets,
+  );
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  const { port } = http.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/graphql`,
+    eventsUrl: `http://127.0.0.1:${port}/events`,
+    log,
+    /** The token of the stand-in is its tenant's name. */
+    issueToken: ({ tenant }: Caller) => Promise.resolve(tenant),
+    connect(next: typeof subgraph) {
+      subgraph = next;
+    },
+    setAway(next: boolean) {
+      away = next;
+    },
+    /** Cuts every browser's connection, as a deploy or a tunnel would. */
+    cut(code = 1012) {
+      for (const client of sockets.clients) client.close(code, 'Restart');
+    },
+    async stop() {
+      await disposable.dispose();
+      http.closeAllConnections();
+      await new Promise((resolve) => http.close(resolve));
+    },
+  };
+}
+
+function eventOf(event: Event, index: number, deal: () => unknown) {
+  return { cursor: String(index), action: event.action.toUpperCase(), id: event.id, at: event.at, raw: event, delta: null, missed: null, deal };
+}
+
+function tenantOf(authorization: string): string {
+  if (!authorization.startsWith('Bearer ')) throw new GraphQLError('no token');
+  return authorization.slice(7);
+}
+
+function standInSchema(): GraphQLSchema {
+  return buildSchema(`
+    scalar JSON
+    scalar Cursor
+    type Query { deals: [Deal!]!  stages: [Stage!]!  users: [User!]! }
+    type Mutation {
+      moveDeal(id: ID!, stageId: ID!): Deal!
+      createDeal(title: String!, account: String!, value: Float!, ownerId: ID): Deal!
+    }
+    type Subscription { dealEvent(after: Cursor): DealEvent! }
+    enum LiveAction { SNAPSHOT ADDED CHANGED DELETED ENTERED LEFT GAP }
+    type DealEvent { cursor: Cursor! action: LiveAction! id: ID at: String! raw: JSON delta: JSON missed: Int deal: Deal }
+    type Deal {
+      id: ID! title: String! account: String! value: Float currency: String! stageId: ID! ownerId: ID rev: Int! updatedAt: String!
+      stage: Stage! owner: User
+    }
+    type Stage { id: ID! name: String position: Int probability: Float kind: String }
+    type User { id: ID! name: String jobTitle: String }
+  `);
+}
