@@ -5,7 +5,7 @@ import type { LiveType } from '../events/live-type.ts';
  * Identified by the digest of its content, the same on every machine.
  */
 export type Release = {
-  /** sha256 of the supergraph SDL, hex. */
+  /** sha256 of the supergraph SDL, the live mappings and the subgraphs' addresses, hex: a change to any of them is another release. */
   readonly digest: string;
   readonly supergraphSdl: string;
   readonly liveTypes: readonly LiveType[];
