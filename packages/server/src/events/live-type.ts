@@ -81,6 +81,7 @@ export function valueAt(root: Json | undefined, path: Path): Json | undefined {
   let value: Json | undefined = root;
   for (const step of path) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
+    if (step === 'length' && Array.isArray(value)) return undefined;
     value = (value as { readonly [key: string]: Json })[step];
   }
   return value;

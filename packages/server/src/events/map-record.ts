@@ -1,0 +1,46 @@
+import type { Decoded } from './decoded.ts';
+import type { Reject } from './errors.ts';
+import type { LiveEvent } from './live-event.ts';
+import type { LiveType } from './live-type.ts';
+import { mapEvent } from './map-event.ts';
+
+/** What a record means to all live types of its topic together. */
+export type RecordOutcome =
+  /** At least one type made an event of it; that others could not is normal on a topic of several kinds of records. */
+  | { readonly kind: 'events'; readonly events: readonly LiveEvent[]; readonly publicId: string }
+  | { readonly kind: 'drop'; readonly reason: string }
+  /** No type made an event of it and at least one had to refuse it: the first refusal. */
+  | Reject;
+
+/** `types` are the live types of the record's topic, at least one. */
+export function mapRecord(decoded: Decoded, types: readonly LiveType[]): RecordOutcome {
+  const events: LiveEvent[] = [];
+  let publicId = '';
+  let firstReject: Reject | null = null;
+  let dropReason = 'no live type';
+  for (const type of types) {
+    const result = mapEvent(decoded, type);
+    if (result.kind === 'event') {
+      if (events.length === 0) publicId = result.publicId;
+      events.push(result.event);
+    } else if (result.kind === 'drop') dropReason = result.reason;
+    else firstReject ??= result;
+  }
+  if (events.length > 0) return { kind: 'events', events, publicId };
+  return firstReject ?? { kind: 'drop', reason: dropReason };
+}
+
+/**
+ * Identity of a record for the duplicate check of a log that all tenants of a topic share. A producer's ids are unique per
+ * tenant only; without the tenant one company's event would swallow another's.
+ */
+export function sinkIdOf(events: readonly LiveEvent[]): string {
+  const first = events[0];
+  return first ? `${first.tenant}\u0000${first.id}` : '';
+}
+
+/** The key that keeps records of one entity in order and lets other entities pass; null for plain streams. */
+export function sinkKeyOf(events: readonly LiveEvent[]): string | null {
+  const first = events[0];
+  return first && first.key !== null ? `${first.tenant}\u0000${first.key}` : null;
+}
