@@ -24,7 +24,7 @@ export const options = {
   port: option({ kind: integer(PORT), default: 4000, doc: 'GraphQL, WebSocket, SSE and events. 0 takes a free port; then the other two are free ports too.' }),
   registryPort: option({ kind: optional(integer(PORT)), default: null, doc: 'The schema registry. Without it: `port` + 1.' }),
   adminPort: option({ kind: optional(integer(PORT)), default: null, doc: 'Metrics, health and the API of the command line. Without it: `port` + 2.' }),
-  dataDir: option({ kind: text('a folder'), default: '.millrace', doc: 'Where the embedded log, registry and channel journal live. Created when missing; one process at a time.' }),
+  dataDir: option({ kind: text('a folder'), default: '.millrace', flag: 'data', doc: 'Where the embedded log, registry and channel journal live. Created when missing; one process at a time.' }),
   supergraphConfig: option({
     kind: optional(text('a file')),
     default: null,

@@ -10,6 +10,8 @@ export type OptionSpec<T> = {
   readonly doc: string;
   /** Masked wherever it is shown, and may be given by file: key `…File`, variable `…_FILE`. */
   readonly secret?: boolean;
+  /** Where the flag is shorter than the path says. Without dashes. */
+  readonly flag?: string;
 };
 
 export class Option<T> {
@@ -43,7 +45,7 @@ export type Declared = {
 export function flatten(tree: OptionTree, prefix = ''): Declared[] {
   return Object.entries(tree).flatMap(([key, node]) => {
     const path = `${prefix}${key}`;
-    return node instanceof Option ? [{ path, env: envName(path), flag: flagName(path), spec: node.spec }] : flatten(node, `${path}.`);
+    return node instanceof Option ? [{ path, env: envName(path), flag: node.spec.flag ?? flagName(path), spec: node.spec }] : flatten(node, `${path}.`);
   });
 }
 

@@ -17,6 +17,8 @@ export type LoadRequest = {
   readonly configFile?: string | null;
   /** What the command itself decides, above everything else: `{mode: 'dev'}`. Keyed by path. */
   readonly forced?: ReadonlyMap<string, unknown>;
+  /** The mode where nothing says one. Default production: a server that forgot to say what it is must not accept dev tokens. */
+  readonly fallbackMode?: 'dev' | 'production';
 };
 
 /** Where a value came from: `default`, `default (dev)`, `millrace.config.yaml`, `MILLRACE_PORT`, `--port`, `command`. */
@@ -38,7 +40,7 @@ export async function loadConfig(request: LoadRequest): Promise<LoadedConfig> {
   const given = gathered.flatMap((each) => each.given);
   for (const [path, raw] of request.forced ?? []) given.push({ path, raw, source: 'command', from: 'command' });
   const problems = gathered.flatMap((each) => each.problems);
-  const { values, origins } = resolveValues(given, problems);
+  const { values, origins } = resolveValues(given, problems, request.fallbackMode ?? 'production');
   refuse(problems);
   const config = nest(values) as Config;
   refuse(conflicts(config).map(({ keys, what }) => ({ key: keys.join(', '), from: keys.map((key) => origins.get(key)).join(', '), got: what, takes: '' })));
@@ -51,16 +53,17 @@ export async function defaultConfig(mode: 'dev' | 'production', overrides: Reado
   return (await loadConfig({ cwd: '/', configFile: null, environment: {}, forced })).config;
 }
 
-function resolveValues(given: readonly Given[], problems: Problem[]): { values: Map<string, unknown>; origins: Map<string, string> } {
+function resolveValues(given: readonly Given[], problems: Problem[], fallbackMode: string): { values: Map<string, unknown>; origins: Map<string, string> } {
   const last = new Map(given.map((each) => [each.path, each]));
   const values = new Map<string, unknown>();
   const origins = new Map<string, string>();
-  const dev = last.get('mode')?.raw === 'dev';
+  const dev = (last.get('mode')?.raw ?? fallbackMode) === 'dev';
   for (const { path, spec } of declaredOptions) {
     const devDefault = dev && spec.dev !== undefined;
     values.set(path, devDefault ? spec.dev : spec.default);
     origins.set(path, devDefault ? 'default (dev)' : 'default');
   }
+  values.set('mode', fallbackMode);
   // A value that is overridden is validated all the same: it would be a surprise on the day when the flag above it goes away.
   for (const each of given) {
     const { spec } = declaredOptions.find(({ path }) => path === each.path)!;
