@@ -94,7 +94,7 @@ async function stop(): Promise<void> {
   publisher.stop();
   await Promise.all([http.stop(), published]);
   store.close();
-  if (process.connected) process.disconnect();
+  if (process.connected) process.disconnect?.();
 }
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop());
 // The parent is gone, whatever the way: nothing of the demonstration may stay behind.

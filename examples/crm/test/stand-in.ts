@@ -35,19 +35,30 @@ export async function startStandIn() {
     const kind = /^(move|create|close)/.test(field) ? 'mutation' : 'query';
     return (await subgraph(tenant, `${kind} ${heads && `(${heads})`} { ${field} ${passes && `(${passes})`} ${selection} }`, args))[field];
   };
+  const named = async (deal: unknown, caller: Caller): Promise<unknown> => {
+    if (Array.isArray(deal)) return Promise.all(deal.map((one) => named(one, caller)));
+    const { stages, users } = { stages: await root.stages({}, caller), users: await root.users({}, caller) } as Record<string, readonly { id: string }[]>;
+    const { stageId, ownerId } = deal as { stageId: string; ownerId: string | null };
+    return { ...(deal as object), stage: stages?.find(({ id }) => id === stageId), owner: users?.find(({ id }) => id === ownerId) ?? null };
+  };
   const deal = '{ id title account value currency stageId ownerId rev updatedAt stage { id } owner { id } }';
+  const dealNow = async (id: string, caller: Caller): Promise<unknown> => {
+    const found = await ask('deal', deal, { id: 'ID!' })({ id }, caller);
+    return found ? named(found, caller) : null;
+  };
   const root = {
-    deals: ask('deals', deal, {}),
+    deals: async (args: Record<string, unknown>, caller: Caller) => named(await ask('deals', deal, {})(args, caller), caller),
     stages: ask('stages', '{ id name position probability kind }', {}),
     users: ask('users', '{ id name jobTitle }', {}),
-    moveDeal: ask('moveDeal', deal, { id: 'ID!', stageId: 'ID!' }),
-    createDeal: ask('createDeal', deal, { title: 'String!', account: 'String!', value: 'Float!', ownerId: 'ID' }),
+    moveDeal: async (args: Record<string, unknown>, caller: Caller) => named(await ask('moveDeal', deal, { id: 'ID!', stageId: 'ID!' })(args, caller), caller),
+    createDeal: async (args: Record<string, unknown>, caller: Caller) =>
+      named(await ask('createDeal', deal, { title: 'String!', account: 'String!', value: 'Float!', ownerId: 'ID' })(args, caller), caller),
     async *dealEvent({ after }: { after?: string }, { tenant }: Caller) {
       let next = after === undefined || after === null ? log.length : Number(after) + 1;
       for (;;) {
         for (; next < log.length; next++) {
           const event = log[next];
-          if (event?.company_id === tenant) yield { dealEvent: eventOf(event, next, () => ask('deal', deal, { id: 'ID!' })({ id: event.id }, { tenant })) };
+          if (event?.company_id === tenant) yield { dealEvent: eventOf(event, next, () => dealNow(event.id, { tenant })) };
         }
         await new Promise<void>((resolve) => {
           const listener = (): void => {

@@ -1,0 +1,65 @@
+import { type RefObject, useLayoutEffect, useRef } from 'react';
+
+const GLIDE_MS = 420;
+
+/**
+ * Lets cards glide from where they were to where they are now, and keeps the focus on a card that moved to another column
+ * (there it is a new element, and the focus would be lost).
+ */
+export function useGlide(container: RefObject<HTMLElement | null>, focusable: string | null): void {
+  const places = useRef(new Map<string, DOMRect>());
+  const focused = useRef<string | null>(null);
+  useLayoutEffect(() => {
+    const element = container.current;
+    if (!element) return undefined;
+    const note = (event: FocusEvent): void => {
+      focused.current = (event.target as HTMLElement).closest<HTMLElement>('[data-deal]')?.dataset['deal'] ?? null;
+    };
+    const forget = (event: FocusEvent): void => {
+      // Without a new target the element itself went away: that is the case to mend.
+      if (event.relatedTarget) focused.current = null;
+    };
+    const leave = (): void => void (focused.current = null);
+    element.addEventListener('focusin', note);
+    element.addEventListener('focusout', forget);
+    document.addEventListener('pointerdown', leave, true);
+    return () => {
+      element.removeEventListener('focusin', note);
+      element.removeEventListener('focusout', forget);
+      document.removeEventListener('pointerdown', leave, true);
+    };
+  }, [container]);
+
+  useLayoutEffect(() => {
+    const element = container.current;
+    if (!element) return;
+    const cards = [...element.querySelectorAll<HTMLElement>('[data-deal]')];
+    const now = new Map(cards.map((card) => [card.dataset['deal'] ?? '', card.getBoundingClientRect()]));
+    if (!matchMedia('(prefers-reduced-motion: reduce)').matches) {
+      for (const card of cards) glide(card, places.current.get(card.dataset['deal'] ?? ''), now.get(card.dataset['deal'] ?? ''));
+    }
+    places.current = now;
+    const id = focused.current;
+    if (id === null || document.activeElement !== document.body) return;
+    const again = now.has(id) ? id : focusable;
+    element.querySelector<HTMLElement>(`[data-deal="${CSS.escape(again ?? '')}"] .grip`)?.focus({ preventScroll: true });
+  });
+}
+
+function glide(card: HTMLElement, from: DOMRect | undefined, to: DOMRect | undefined): void {
+  if (!to) return;
+  if (!from) {
+    card.animate([{ opacity: 0, transform: 'scale(0.94)' }, { opacity: 1, transform: 'none' }], { duration: GLIDE_MS, easing: 'ease-out' });
+    return;
+  }
+  const [x, y] = [from.left - to.left, from.top - to.top];
+  if (Math.abs(x) < 1 && Math.abs(y) < 1) return;
+  const lift = Math.abs(x) > 20 ? 2 : 0;
+  card.animate(
+    [
+      { transform: `translate(${x}px, ${y}px)`, zIndex: lift },
+      { transform: 'none', zIndex: lift },
+    ],
+    { duration: GLIDE_MS, easing: 'cubic-bezier(0.2, 0.8, 0.2, 1)' },
+  );
+}
