@@ -37,4 +37,11 @@ export type Settlement =
   | { readonly kind: 'done' }
   | { readonly kind: 'retry'; readonly at: number; readonly code: string; readonly reason: string }
   /** The source (or the dead-letter store beside it) keeps raw bytes, headers, reason, first and last error before the record counts as settled. */
-  | { readonly kind: 'dead'; readonly code: string; readonly reason: string };
+  | {
+      readonly kind: 'dead';
+      readonly code: string;
+      readonly reason: string;
+      /** Where the caller retried by itself: how often it tried in all, and what went wrong first. */
+      readonly attempts?: number;
+      readonly firstError?: string;
+    };

@@ -1,0 +1,413 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { EventSource, SourceRecord } from '../brokers/event-source.ts';
+import type { Channels, PublishResult } from '../channels/channels.ts';
+import { decode } from '../events/decode.ts';
+import type { LiveEvent } from '../events/live-event.ts';
+import type { LiveType } from '../events/live-type.ts';
+import { type RecordOutcome, mapRecord } from '../events/map-record.ts';
+import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
+import type { Clock, Timer } from '../kit/clock.ts';
+import { MillraceError, kitErrors } from '../kit/errors.ts';
+import type { Logger } from '../kit/log.ts';
+import type { Metrics } from '../kit/metrics.ts';
+import type { Random } from '../kit/random.ts';
+import { BREAKER_DEFAULTS, type BreakerOptions, DeadLetterBreaker } from './breaker.ts';
+import { ingestErrors } from './errors.ts';
+import type { EventTrace, TraceEntry, TraceOutcome } from './event-trace.ts';
+import { Lanes, type Run } from './lanes.ts';
+import { type IngestMetrics, createIngestMetrics } from './metrics.ts';
+
+export type IngestOptions = {
+  /** Records pulled and not settled. */
+  readonly capacity: number;
+  /** Records in one pull and in one publish. */
+  readonly batch: number;
+  /** Publishes at once. */
+  readonly concurrency: number;
+  /** Attempts to publish a record, the first included. */
+  readonly maxAttempts: number;
+  readonly backoff: BackoffOptions;
+  readonly breaker: BreakerOptions;
+  /** Bytes of one event. */
+  readonly maxEventBytes: number;
+  /** Ms that `stop` waits for what is out. */
+  readonly drainMs: number;
+};
+
+export const INGEST_DEFAULTS: IngestOptions = {
+  capacity: 4_096,
+  batch: 256,
+  concurrency: 4,
+  maxAttempts: 12,
+  backoff: { baseMs: 100, maxMs: 30_000 },
+  breaker: BREAKER_DEFAULTS,
+  maxEventBytes: 1_048_576,
+  drainMs: 10_000,
+};
+
+export type IngestPorts = {
+  /** The worker opens and closes it. */
+  readonly source: EventSource;
+  readonly channels: Pick<Channels, 'interested' | 'publish'>;
+  /** The live types of a topic by the current release; asked for every record, so that a new mapping counts at once. */
+  readonly liveTypesFor: (topic: string) => readonly LiveType[];
+  readonly trace: EventTrace;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+};
+
+/** A record on its way. */
+type Item = {
+  readonly record: SourceRecord;
+  /** Wall clock and monotonic ms when it was pulled. */
+  readonly receivedAt: number;
+  readonly startedAt: number;
+  failures: number;
+  firstError: string | null;
+};
+
+/** An item with the events that it became; they stand in the publish call from `first` on. */
+type Pending = { readonly item: Item; readonly events: readonly LiveEvent[]; readonly first: number };
+
+/**
+ * Pulls records from one source, maps them, publishes their events and settles each record after its effect: a crash in between
+ * redelivers, and the duplicate check of the channels absorbs it. Order per key; keys do not wait for each other.
+ */
+export class IngestWorker {
+  readonly #ports: IngestPorts;
+  readonly #options: IngestOptions;
+  readonly #lanes: Lanes<Item>;
+  readonly #breaker: DeadLetterBreaker;
+  readonly #metrics: IngestMetrics;
+  #publishing = 0;
+  #lag = 0;
+  #stopping = false;
+  #pulling: Promise<void> | null = null;
+  #stopped: Promise<void> | null = null;
+  #wakePuller: (() => void) | null = null;
+  #endPause: (() => void) | null = null;
+  #onIdle: (() => void) | null = null;
+  #timer: Timer | null = null;
+
+  constructor(ports: IngestPorts, options: Partial<IngestOptions> = {}) {
+    this.#ports = ports;
+    this.#options = { ...INGEST_DEFAULTS, ...options };
+    const { capacity, batch, concurrency, breaker } = this.#options;
+    this.#lanes = new Lanes({ capacity, maxBusy: batch * concurrency, maxRun: batch });
+    this.#breaker = new DeadLetterBreaker(breaker);
+    this.#metrics = createIngestMetrics(ports.metrics, {
+      held: () => this.#lanes.held,
+      parked: () => this.#lanes.parkedLanes,
+      breakerOpen: () => (this.#breaker.state === 'closed' ? 0 : 1),
+      lag: () => this.#lastLag(),
+    });
+  }
+
+  /** Opens the source and begins. Rejects where the source does not open. */
+  async start(): Promise<void> {
+    await this.#ports.source.open();
+    this.#pulling = this.#pullLoop();
+  }
+
+  /**
+   * Pulls nothing more, finishes what can be finished within `drainMs`, makes settlements durable and closes the source. What waits
+   * for a retry stays unsettled and is delivered again at the next start. Idempotent.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drain();
+    return this.#stopped;
+  }
+
+  async #drain(): Promise<void> {
+    this.#stopping = true;
+    this.#endPause?.();
+    this.#pump();
+    if (!this.#isIdle()) {
+      await new Promise<void>((resolve) => {
+        const limit = this.#ports.clock.after(this.#options.drainMs, resolve);
+        this.#onIdle = () => {
+          limit.cancel();
+          resolve();
+        };
+      });
+    }
+    this.#timer?.cancel();
+    const left = this.#lanes.clear().length;
+    if (left > 0) this.#ports.logger.info({ records: left }, 'stopped with records that wait for a retry; they are delivered again at the next start');
+    await this.#ports.source.flush();
+    await this.#ports.source.close();
+    await this.#pulling;
+  }
+
+  /** Nothing is out, and nothing could leave before a retry falls due or the breaker closes. */
+  #isIdle(): boolean {
+    const now = this.#ports.clock.monotonic();
+    return this.#publishing === 0 && (!this.#lanes.hasReady(now) || this.#breaker.allowance(now) === 0);
+  }
+
+  async #pullLoop(): Promise<void> {
+    const { source, clock, logger } = this.#ports;
+    let failures = 0;
+    while (!this.#stopping) {
+      const room = Math.min(this.#options.batch, this.#lanes.free, this.#breaker.allowance(clock.monotonic()));
+      if (room === 0) {
+        await this.#untilRoom();
+        continue;
+      }
+      try {
+        const records = await source.pull(room);
+        failures = 0;
+        if (records.length === 0 || this.#stopping) break;
+        this.#admit(records);
+        // A source that always has records would otherwise keep every socket of the process waiting.
+        await nextTurn();
+      } catch (error) {
+        this.#metrics.sourceFailures.inc();
+        const pause = backoffMs(++failures, this.#options.backoff, this.#ports.random);
+        logger.error({ err: error, source: source.name, retryInMs: pause }, 'the source failed; trying again');
+        await this.#pause(pause);
+      }
+    }
+  }
+
+  #admit(records: readonly SourceRecord[]): void {
+    const receivedAt = this.#ports.clock.now();
+    const startedAt = this.#ports.clock.monotonic();
+    this.#metrics.records.inc(records.length);
+    for (const record of records) {
+      const admitted = this.#lanes.admit(record.orderKey, { record, receivedAt, startedAt, failures: 0, firstError: null });
+      // Cannot be: no more was asked for than there is room. Unsettled, it would be delivered again.
+      if (!admitted) this.#ports.logger.error({ position: record.position }, 'the source gave more records than it was asked for; left unsettled');
+    }
+    this.#pump();
+  }
+
+  /** Starts as many publishes as may run. */
+  #pump(): void {
+    const { clock } = this.#ports;
+    const { batch, concurrency } = this.#options;
+    while (this.#publishing < concurrency) {
+      const now = clock.monotonic();
+      if (!this.#lanes.hasReady(now)) break;
+      const allowance = this.#breaker.allowance(now);
+      if (allowance === 0) break;
+      const runs = this.#lanes.take(now, Math.min(batch, allowance));
+      this.#breaker.take(count(runs));
+      const pending = this.#mapRuns(runs);
+      if (pending.events.length === 0) for (const run of runs) this.#lanes.finish(run);
+      else void this.#publish(runs, pending);
+    }
+    this.#armTimer();
+    if (this.#lanes.free > 0 || this.#stopping) this.#wakePuller?.();
+    if (this.#stopping && this.#isIdle()) this.#onIdle?.();
+  }
+
+  /** Settles what is no event for anybody; what is left must be published. */
+  #mapRuns(runs: readonly Run<Item>[]): { readonly events: readonly LiveEvent[]; readonly byRun: readonly (readonly Pending[])[] } {
+    const events: LiveEvent[] = [];
+    const byRun = runs.map((run) => {
+      const pending: Pending[] = [];
+      for (const item of run.items) {
+        const wanted = this.#eventsOf(item);
+        if (wanted.length === 0) continue;
+        pending.push({ item, events: wanted, first: events.length });
+        events.push(...wanted);
+      }
+      return pending;
+    });
+    return { events, byRun };
+  }
+
+  /** The events that somebody may be waiting for. Where there are none the record has been settled. */
+  #eventsOf(item: Item): readonly LiveEvent[] {
+    const outcome = this.#mapped(item);
+    if (outcome.kind === 'reject') {
+      this.#dead(item, outcome.code, outcome.reason);
+      return [];
+    }
+    if (outcome.kind === 'drop') {
+      this.#tell(item, 'dropped', null, { reason: outcome.reason });
+      this.#done(item);
+      return [];
+    }
+    const wanted = outcome.events.filter((event) => this.#isWanted(item, event));
+    if (wanted.length === 0) this.#done(item);
+    return wanted;
+  }
+
+  #mapped({ record, receivedAt }: Item): RecordOutcome | { readonly kind: 'reject'; readonly code: string; readonly reason: string } {
+    try {
+      const types = this.#ports.liveTypesFor(record.topic);
+      if (types.length === 0) return { kind: 'reject', code: ingestErrors.NO_LIVE_TYPE.code, reason: `no live type takes events from topic ${record.topic}` };
+      return mapRecord(decode(record, { receivedAt, maxBytes: this.#options.maxEventBytes }), types);
+    } catch (error) {
+      // A fault of ours in one record must not come back at every start and keep all others from being read.
+      this.#ports.logger.error({ err: error, position: record.position }, 'mapping failed');
+      return { kind: 'reject', code: kitErrors.INTERNAL.code, reason: 'mapping failed; the log has the particulars' };
+    }
+  }
+
+  #isWanted(item: Item, event: LiveEvent): boolean {
+    if (this.#ports.channels.interested(event)) return true;
+    this.#tell(item, 'no-interest', event, {});
+    return false;
+  }
+
+  async #publish(runs: readonly Run<Item>[], { events, byRun }: { readonly events: readonly LiveEvent[]; readonly byRun: readonly (readonly Pending[])[] }): Promise<void> {
+    this.#publishing++;
+    let results: readonly PublishResult[] | null = null;
+    try {
+      results = await this.#ports.channels.publish(events);
+    } catch (error) {
+      this.#failed(runs, byRun, error);
+    }
+    if (results) this.#published(runs, byRun, results);
+    this.#publishing--;
+    this.#pump();
+  }
+
+  #published(runs: readonly Run<Item>[], byRun: readonly (readonly Pending[])[], results: readonly PublishResult[]): void {
+    const now = this.#ports.clock.monotonic();
+    for (const pending of byRun) {
+      for (const { item, events, first } of pending) {
+        for (let i = 0; i < events.length; i++) this.#tellPublished(item, events[i] as LiveEvent, results[first + i]);
+        this.#metrics.latency.observe((now - item.startedAt) / 1_000);
+        this.#done(item);
+      }
+    }
+    for (const run of runs) this.#lanes.finish(run);
+  }
+
+  #tellPublished(item: Item, event: LiveEvent, result: PublishResult | undefined): void {
+    const { audience } = event;
+    if (!result || result.kind !== 'published') {
+      this.#tell(item, result?.kind ?? 'no-interest', event, {});
+      return;
+    }
+    if (audience.kind === 'members' && audience.users.length === 0 && audience.groups.length === 0) this.#metrics.hidden.inc();
+    this.#tell(item, 'published', event, { channel: result.position });
+  }
+
+  /** Nothing of the call counts: every record of it is parked with its key, or dead after its last attempt. */
+  #failed(runs: readonly Run<Item>[], byRun: readonly (readonly Pending[])[], error: unknown): void {
+    const message = error instanceof MillraceError ? `${error.code}: ${error.message}` : 'the channels failed';
+    this.#metrics.publishFailures.inc();
+    this.#ports.logger.error({ err: error, records: count(runs) }, 'publishing failed');
+    const now = this.#ports.clock.monotonic();
+    let parked = 0;
+    runs.forEach((run, i) => {
+      const rest: Item[] = [];
+      for (const { item } of byRun[i] ?? []) {
+        item.failures++;
+        item.firstError ??= message;
+        if (item.record.attempt + item.failures - 1 >= this.#options.maxAttempts) this.#giveUp(item, message);
+        else {
+          this.#metrics.retries.inc();
+          this.#tell(item, 'retry', null, { code: ingestErrors.PUBLISH_FAILED.code, reason: message });
+          rest.push(item);
+        }
+      }
+      parked += rest.length;
+      const failures = Math.max(0, ...rest.map((item) => item.failures));
+      this.#lanes.park(run, rest, now + backoffMs(failures, this.#options.backoff, this.#ports.random));
+    });
+    this.#breaker.giveBack(parked);
+  }
+
+  #giveUp(item: Item, message: string): void {
+    const attempts = item.record.attempt + item.failures - 1;
+    this.#dead(item, ingestErrors.PUBLISH_FAILED.code, `not published in ${attempts} attempts; ${message}`, { attempts, firstError: item.firstError ?? message });
+  }
+
+  #done(item: Item): void {
+    this.#ports.source.settle(item.record, { kind: 'done' });
+    this.#decide(false);
+  }
+
+  #dead(item: Item, code: string, reason: string, history: { readonly attempts?: number; readonly firstError?: string } = {}): void {
+    this.#metrics.rejects.inc({ code });
+    this.#tell(item, 'rejected', null, { code, reason });
+    this.#ports.source.settle(item.record, { kind: 'dead', code, reason, ...history });
+    this.#decide(true);
+  }
+
+  #decide(dead: boolean): void {
+    const before = this.#breaker.state;
+    this.#breaker.decide(dead, this.#ports.clock.monotonic());
+    const after = this.#breaker.state;
+    if (before === after) return;
+    const { logger, source, clock } = this.#ports;
+    if (after === 'open') {
+      this.#metrics.breakerTrips.inc();
+      const pauseMs = Math.round(this.#breaker.until - clock.monotonic());
+      logger.error({ source: source.name, pauseMs }, 'most records are dead letters: the source is paused; see `millrace dead-letters list`');
+    } else logger.info({ source: source.name }, 'records are good again: the source goes on');
+  }
+
+  #tell(
+    { record }: Item,
+    outcome: TraceOutcome,
+    event: LiveEvent | null,
+    { code = null, reason = null, channel = null }: Partial<Pick<TraceEntry, 'code' | 'reason' | 'channel'>>,
+  ): void {
+    this.#metrics.outcome[outcome].inc();
+    this.#ports.trace.record({
+      time: this.#ports.clock.now(),
+      topic: record.topic,
+      position: record.position,
+      outcome,
+      code,
+      reason,
+      tenant: event?.tenant ?? null,
+      type: event?.type ?? null,
+      key: event?.key ?? null,
+      action: event?.action ?? null,
+      id: event?.id ?? null,
+      at: event?.at ?? null,
+      channel,
+    });
+  }
+
+  /** One timer for the next thing that time brings: a parked key that falls due, or the end of the breaker's pause. */
+  #armTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    const due = this.#breaker.state === 'open' ? this.#breaker.until : this.#lanes.earliestDue;
+    if (!Number.isFinite(due) || this.#stopping) return;
+    this.#timer = this.#ports.clock.after(Math.max(1, due - this.#ports.clock.monotonic()), () => this.#pump());
+  }
+
+  async #untilRoom(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wakePuller = resolve;
+    });
+    this.#wakePuller = null;
+  }
+
+  async #pause(ms: number): Promise<void> {
+    if (this.#stopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#ports.clock.after(ms, resolve);
+      this.#endPause = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#endPause = null;
+  }
+
+  /** Answers with what is known and asks for the next scrape. */
+  #lastLag(): number {
+    this.#ports.source.lag().then(
+      (lag) => (this.#lag = lag),
+      () => {},
+    );
+    return this.#lag;
+  }
+}
+
+function count(runs: readonly Run<Item>[]): number {
+  return runs.reduce((sum, run) => sum + run.items.length, 0);
+}
