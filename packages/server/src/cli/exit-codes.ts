@@ -1,4 +1,4 @@
-import { MillraceError } from '../kit/errors.ts';
+import type { MillraceError } from '../kit/errors.ts';
 
 export const EXIT = {
   ok: 0,
@@ -14,7 +14,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export const EXIT_MEANING: ReadonlyMap<ExitCode, string> = new Map([
   [EXIT.ok, 'It was done.'],
-  [EXIT.failed, 'It was not done: the schema does not compose, an event was rejected, nothing by that id; or a fault of Millrace\'s own.'],
+  [EXIT.failed, "It was not done: the schema does not compose, an event was rejected, nothing by that id; or a fault of Millrace's own."],
   [EXIT.usage, 'The command line is wrong: unknown command or flag, a missing argument, a file to read that is not there.'],
   [EXIT.unavailable, 'The server cannot be reached, or is not ready.'],
   [EXIT.refused, 'Not signed in, or not allowed.'],

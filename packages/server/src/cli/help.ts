@@ -58,7 +58,9 @@ ${commands.map(section).join('\n')}`;
 }
 
 function section(command: Command): string {
-  const flags = flagsOf(command).map((flag) => `| \`${flagText(flag)}\` | ${flag.doc} |`).join('\n');
+  const flags = flagsOf(command)
+    .map((flag) => `| \`${flagText(flag)}\` | ${flag.doc} |`)
+    .join('\n');
   const details = command.details ? `\n${command.details}\n` : '';
   return `## millrace ${command.path.join(' ')}
 

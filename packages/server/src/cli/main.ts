@@ -5,7 +5,11 @@ import { commands } from './commands.ts';
 import { runCommandLine } from './run.ts';
 
 /** Conventional exit code of a process that a signal ended (POSIX shells: 128 + number). */
-const SIGNALS = new Map<NodeJS.Signals, number>([['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]]);
+const SIGNALS = new Map<NodeJS.Signals, number>([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+]);
 
 const interruption = new AbortController();
 for (const [signal, code] of SIGNALS) {

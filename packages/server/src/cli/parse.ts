@@ -22,7 +22,9 @@ export function parseCommandLine(command: Command, args: readonly string[]): Par
   const { values, positionals } = parse(command, args, descriptors);
   if (values['help'] === true) return { kind: 'help' };
   checkPositionals(command, positionals);
-  const options = new Map(optionFlags.flatMap(({ flag }) => (values[flag] === undefined ? [] : [[flag, values[flag] as string | boolean] as const])));
+  const options = new Map(
+    optionFlags.flatMap(({ flag }) => (values[flag] === undefined ? [] : [[flag, values[flag] as string | boolean] as const])),
+  );
   return {
     kind: 'input',
     input: {
@@ -39,10 +41,17 @@ export function parseCommandLine(command: Command, args: readonly string[]): Par
 function parse(command: Command, args: readonly string[], descriptors: ReadonlyMap<string, ParseArgsOptionDescriptor>) {
   const name = `millrace ${command.path.join(' ')}`;
   try {
-    return parseArgs({ args: [...args], options: Object.fromEntries(descriptors), allowPositionals: true, allowNegative: true, strict: true });
+    return parseArgs({
+      args: [...args],
+      options: Object.fromEntries(descriptors),
+      allowPositionals: true,
+      allowNegative: true,
+      strict: true,
+    });
   } catch (error) {
     const unknown = /Unknown option '(?:--)?([^']+)'/.exec((error as Error).message)?.[1];
-    if (unknown !== undefined) throw usageError(`${name} has no flag --${unknown}${hint(unknown, descriptors.keys())}; ${name} --help lists them`);
+    if (unknown !== undefined)
+      throw usageError(`${name} has no flag --${unknown}${hint(unknown, descriptors.keys())}; ${name} --help lists them`);
     throw usageError(`${name}: ${(error as Error).message.split(/\. |\n/)[0]}`);
   }
 }

@@ -11,7 +11,14 @@ export function printLine(io: Io, line: string): void {
 /** A table with a header; columns are as wide as their longest cell. */
 export function printTable(io: Io, header: readonly string[], rows: readonly (readonly string[])[]): void {
   const widths = header.map((name, index) => Math.max(name.length, ...rows.map((row) => row[index]!.length)));
-  for (const row of [header, ...rows]) printLine(io, row.map((cell, index) => cell.padEnd(widths[index]!)).join('  ').trimEnd());
+  for (const row of [header, ...rows])
+    printLine(
+      io,
+      row
+        .map((cell, index) => cell.padEnd(widths[index]!))
+        .join('  ')
+        .trimEnd(),
+    );
 }
 
 /** Progress on standard error: one line that is rewritten on a terminal, nothing elsewhere until `done`. */

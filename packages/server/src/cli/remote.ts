@@ -6,13 +6,28 @@ import { cliErrors, usageError } from './errors.ts';
 
 export type Service = 'registry' | 'admin' | 'events';
 
-const DATA_FLAG: Flag = { name: 'data', kind: 'text', value: 'DIR', doc: 'The data folder of the running server (default .millrace), to find its addresses.' };
-const TOKEN_FLAG: Flag = { name: 'token', kind: 'text', value: 'TOKEN', doc: 'A bearer token. Without it: MILLRACE_TOKEN, else for a server on this machine a development token.' };
+const DATA_FLAG: Flag = {
+  name: 'data',
+  kind: 'text',
+  value: 'DIR',
+  doc: 'The data folder of the running server (default .millrace), to find its addresses.',
+};
+const TOKEN_FLAG: Flag = {
+  name: 'token',
+  kind: 'text',
+  value: 'TOKEN',
+  doc: 'A bearer token. Without it: MILLRACE_TOKEN, else for a server on this machine a development token.',
+};
 const WHAT: Readonly<Record<Service, string>> = { registry: 'The registry', admin: 'The admin port', events: 'Where events are posted' };
 
 /** The flags of a command that talks to this service. */
 export function remoteFlags(service: Service): readonly Flag[] {
-  const address: Flag = { name: service, kind: 'text', value: 'URL', doc: `${WHAT[service]}. Without it: MILLRACE_${service.toUpperCase()}, else the server running on the data folder.` };
+  const address: Flag = {
+    name: service,
+    kind: 'text',
+    value: 'URL',
+    doc: `${WHAT[service]}. Without it: MILLRACE_${service.toUpperCase()}, else the server running on the data folder.`,
+  };
   return [address, TOKEN_FLAG, DATA_FLAG];
 }
 
@@ -41,7 +56,12 @@ export class Remote {
     } catch (error) {
       if (this.#interrupted.aborted) throw new MillraceError(cliErrors.SERVER_UNREACHABLE, 'interrupted', {}, error);
       const cause = (error as { cause?: { code?: string; message?: string } }).cause;
-      throw new MillraceError(cliErrors.SERVER_UNREACHABLE, `cannot reach the ${this.service} at ${this.base.href}: ${cause?.code ?? cause?.message ?? 'no answer'}`, {}, error);
+      throw new MillraceError(
+        cliErrors.SERVER_UNREACHABLE,
+        `cannot reach the ${this.service} at ${this.base.href}: ${cause?.code ?? cause?.message ?? 'no answer'}`,
+        {},
+        error,
+      );
     }
   }
 
@@ -83,7 +103,10 @@ function runningServer(input: Input, io: Io): Runtime {
   const folder = input.text('data') ?? io.environment['MILLRACE_DATA_DIR'] ?? '.millrace';
   const runtime = readRuntimeFile(resolve(io.cwd, folder));
   if (runtime) return runtime;
-  throw new MillraceError(cliErrors.SERVER_UNREACHABLE, `no server is running on the data folder ${folder}: start \`millrace dev\` here, or name the address with a flag`);
+  throw new MillraceError(
+    cliErrors.SERVER_UNREACHABLE,
+    `no server is running on the data folder ${folder}: start \`millrace dev\` here, or name the address with a flag`,
+  );
 }
 
 function addressOf(service: Service, runtime: Runtime): URL {
@@ -92,12 +115,13 @@ function addressOf(service: Service, runtime: Runtime): URL {
 
 function parseUrl(service: Service, text: string): URL {
   const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol)) throw usageError(`--${service}: got ${JSON.stringify(text)}, takes an http or https URL`);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw usageError(`--${service}: got ${JSON.stringify(text)}, takes an http or https URL`);
   return url;
 }
 
 function isLoopback({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\./.test(hostname);
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }
 
 async function mintToken(): Promise<string> {
@@ -124,10 +148,10 @@ export function saidNo(answer: Answer): MillraceError {
 /** The message in an answer, whichever of the house's shapes it has: the registry's envelope, a coded error, or plain text. */
 function wordsOf(answer: Answer): string {
   try {
-    const body = JSON.parse(answer.text) as { message?: unknown; details?: unknown; error?: { message?: unknown; code?: unknown } | string };
+    const body = JSON.parse(answer.text) as { message?: unknown; details?: unknown; error?: { message?: unknown; code?: string } | string };
     const error = typeof body.error === 'object' ? body.error : null;
     const message = body.message ?? error?.message ?? body.error;
-    if (typeof message === 'string') return `${message}${error?.code ? ` [${String(error.code)}]` : ''}${detailLines(body.details)}`;
+    if (typeof message === 'string') return `${message}${error?.code ? ` [${error.code}]` : ''}${detailLines(body.details)}`;
   } catch {
     // Not JSON: its first line says what there is to say.
   }

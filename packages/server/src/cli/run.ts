@@ -39,7 +39,9 @@ function longestMatch(args: readonly string[], commands: readonly Command[]): Co
 function unknownCommand(args: readonly string[], commands: readonly Command[], inGroup: boolean): MillraceError {
   const written = args.slice(0, inGroup ? 2 : 1).join(' ');
   const known = commands.map(({ path }) => path.join(' '));
-  return usageError(`there is no command ${JSON.stringify(written)}${hint(written, [...known, ...commands.map(({ path }) => path[0]!)])}; millrace --help lists them`);
+  return usageError(
+    `there is no command ${JSON.stringify(written)}${hint(written, [...known, ...commands.map(({ path }) => path[0]!)])}; millrace --help lists them`,
+  );
 }
 
 function say(io: Io, text: string): ExitCode {

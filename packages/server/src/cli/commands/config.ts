@@ -15,7 +15,13 @@ export const configCommand: Command = {
   examples: ['millrace config', 'millrace config --explain', 'millrace config --mode production --json'],
   exits: [EXIT.configuration],
   async run(input, io) {
-    const loaded = await loadConfig({ cwd: io.cwd, environment: io.environment, flags: input.options, configFile: input.text('config'), fallbackMode: 'dev' });
+    const loaded = await loadConfig({
+      cwd: io.cwd,
+      environment: io.environment,
+      flags: input.options,
+      configFile: input.text('config'),
+      fallbackMode: 'dev',
+    });
     print(loaded, input, io);
     return EXIT.ok;
   },
@@ -24,7 +30,15 @@ export const configCommand: Command = {
 function print(loaded: LoadedConfig, input: Input, io: Io): void {
   const rows = explainConfig(loaded);
   if (input.json) return printJson(io, input.has('explain') ? rows : maskedConfig(loaded));
-  if (input.has('explain')) return printTable(io, ['KEY', 'VALUE', 'FROM'], rows.map(({ key, value, from }) => [key, value, from]));
+  if (input.has('explain'))
+    return printTable(
+      io,
+      ['KEY', 'VALUE', 'FROM'],
+      rows.map(({ key, value, from }) => [key, value, from]),
+    );
   const own = rows.filter(({ from }) => !from.startsWith('default')).length;
-  printLine(io, `the configuration is valid: ${own} of ${rows.length} values given, ${loaded.file ?? 'no configuration file'}, mode ${loaded.config.mode}`);
+  printLine(
+    io,
+    `the configuration is valid: ${own} of ${rows.length} values given, ${loaded.file ?? 'no configuration file'}, mode ${loaded.config.mode}`,
+  );
 }

@@ -5,7 +5,15 @@ import { EXIT } from '../exit-codes.ts';
 import { cell, printJson, printLine, printTable, progress, timeOf } from '../print.ts';
 import { type Remote, connect, remoteFlags } from '../remote.ts';
 
-type Row = { readonly id: string; readonly topic: string; readonly code: string; readonly reason: string; readonly attempts: number; readonly at: number; readonly redrivenAt: number | null };
+type Row = {
+  readonly id: string;
+  readonly topic: string;
+  readonly code: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly at: number;
+  readonly redrivenAt: number | null;
+};
 
 const PAGE = 200;
 const EXITS = [EXIT.unavailable, EXIT.refused];
@@ -13,22 +21,35 @@ const TOPIC = { name: 'topic', kind: 'text', value: 'TOPIC', doc: 'Only letters 
 
 async function page(admin: Remote, topic: string | null, limit: number, after: string | null): Promise<readonly Row[]> {
   const query = new URLSearchParams({ limit: String(limit), ...(topic === null ? {} : { topic }), ...(after === null ? {} : { after }) });
-  return ((await admin.json(`/dead-letters?${query}`)) as { letters: readonly Row[] }).letters;
+  return ((await admin.json(`/dead-letters?${query.toString()}`)) as { letters: readonly Row[] }).letters;
 }
 
 const list: Command = {
   path: ['dead-letters', 'list'],
   summary: 'List events that could not be delivered, the newest first.',
-  flags: [TOPIC, { name: 'limit', kind: 'text', value: 'N', doc: 'At most so many (default 50, at most 200).' }, { name: 'after', kind: 'text', value: 'ID', doc: 'Go on after this letter.' }, ...remoteFlags('admin')],
+  flags: [
+    TOPIC,
+    { name: 'limit', kind: 'text', value: 'N', doc: 'At most so many (default 50, at most 200).' },
+    { name: 'after', kind: 'text', value: 'ID', doc: 'Go on after this letter.' },
+    ...remoteFlags('admin'),
+  ],
   examples: ['millrace dead-letters list', 'millrace dead-letters list --topic crm.deals --limit 10'],
   exits: EXITS,
   async run(input, io) {
     const limit = Number(input.text('limit') ?? 50);
-    if (!Number.isInteger(limit) || limit < 1 || limit > PAGE) throw usageError(`--limit: got ${JSON.stringify(input.text('limit'))}, takes a whole number from 1 to ${PAGE}`);
+    if (!Number.isInteger(limit) || limit < 1 || limit > PAGE)
+      throw usageError(`--limit: got ${JSON.stringify(input.text('limit'))}, takes a whole number from 1 to ${PAGE}`);
     const rows = await page(await connect('admin', input, io), input.text('topic'), limit, input.text('after'));
     if (input.json) printJson(io, rows);
     else if (rows.length === 0) printLine(io, 'no dead letters');
-    else printTable(io, ['ID', 'AT', 'TOPIC', 'CODE', 'REDRIVEN', 'REASON'], rows.map((row) => [row.id, timeOf(row.at), row.topic, row.code, row.redrivenAt === null ? 'no' : timeOf(row.redrivenAt), row.reason].map(cell)));
+    else
+      printTable(
+        io,
+        ['ID', 'AT', 'TOPIC', 'CODE', 'REDRIVEN', 'REASON'],
+        rows.map((row) =>
+          [row.id, timeOf(row.at), row.topic, row.code, row.redrivenAt === null ? 'no' : timeOf(row.redrivenAt), row.reason].map(cell),
+        ),
+      );
     return EXIT.ok;
   },
 };
@@ -79,7 +100,7 @@ async function redriveOne(admin: Remote, id: string): Promise<Counts> {
 /** Ids are gathered before the first is redriven: what fails again comes back as a new letter, and must not be redriven in a circle. */
 async function redriveAll(admin: Remote, input: Input, io: Io): Promise<Counts> {
   const ids: string[] = [];
-  for (let after: string | null = null; ; ) {
+  for (let after: string | null = null; ;) {
     const rows: readonly Row[] = await page(admin, input.text('topic'), PAGE, after);
     ids.push(...rows.filter(({ redrivenAt }) => redrivenAt === null).map(({ id }) => id));
     if (rows.length < PAGE) break;

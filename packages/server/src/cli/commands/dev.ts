@@ -4,7 +4,12 @@ import type { Addresses } from '../../server/runtime-file.ts';
 import { version } from '../version.ts';
 import { runServer } from './run-server.ts';
 
-export const CONFIG_FLAG: Flag = { name: 'config', kind: 'text', value: 'FILE', doc: 'The configuration file, instead of millrace.config.* in this folder.' };
+export const CONFIG_FLAG: Flag = {
+  name: 'config',
+  kind: 'text',
+  value: 'FILE',
+  doc: 'The configuration file, instead of millrace.config.* in this folder.',
+};
 
 export const devCommand: Command = {
   path: ['dev'],

@@ -8,7 +8,12 @@ import { printJson, printLine, progress } from '../print.ts';
 import { readInput } from '../read-input.ts';
 import { type Answer, type Remote, connect, parseAnswer, remoteFlags, saidNo } from '../remote.ts';
 
-type Outcome = { readonly id?: string | null; readonly status: 'accepted' | 'duplicate' | 'rejected'; readonly code?: string; readonly reason?: string };
+type Outcome = {
+  readonly id?: string | null;
+  readonly status: 'accepted' | 'duplicate' | 'rejected';
+  readonly code?: string;
+  readonly reason?: string;
+};
 
 export const eventsPublish: Command = {
   path: ['events', 'publish'],
@@ -57,9 +62,16 @@ const BATCH_CHARS = 1_000_000;
 export function makeBatches(text: string, input: Pick<Input, 'text'>): readonly Batch[] {
   const whole = tryParse(text);
   if (whole === undefined) return lineBatches(text);
-  if (input.text('event-type') !== null) return [{ contentType: 'application/cloudevents+json', body: JSON.stringify(wrap(whole, input)), count: 1 }];
+  if (input.text('event-type') !== null)
+    return [{ contentType: 'application/cloudevents+json', body: JSON.stringify(wrap(whole, input)), count: 1 }];
   if (Array.isArray(whole)) {
-    return [{ contentType: whole.length > 0 && whole.every(isCloudEvent) ? 'application/cloudevents-batch+json' : 'application/json', body: text, count: whole.length }];
+    return [
+      {
+        contentType: whole.length > 0 && whole.every(isCloudEvent) ? 'application/cloudevents-batch+json' : 'application/json',
+        body: text,
+        count: whole.length,
+      },
+    ];
   }
   return [{ contentType: isCloudEvent(whole) ? 'application/cloudevents+json' : 'application/json', body: text, count: 1 }];
 }
@@ -114,7 +126,7 @@ async function publishAll(events: Remote, batches: readonly Batch[], input: Inpu
   const bar = progress(io);
   const outcomes: Outcome[] = [];
   for (const [index, batch] of batches.entries()) {
-    const answer = await postPatiently(events, topic === null ? '' : `?${new URLSearchParams({ topic })}`, batch, io);
+    const answer = await postPatiently(events, topic === null ? '' : `?${new URLSearchParams({ topic }).toString()}`, batch, io);
     const results = (parseIfJson(answer) as { events?: readonly Outcome[] } | null)?.events;
     if (!results) throw saidNo(answer);
     outcomes.push(...results);
@@ -145,7 +157,8 @@ function summarise(outcomes: readonly Outcome[], input: Input, io: Io): typeof E
   const rejected = outcomes.filter(({ status }) => status === 'rejected');
   if (input.json) printJson(io, { events: outcomes });
   else printLine(io, `accepted ${count('accepted')}, duplicate ${count('duplicate')}, rejected ${rejected.length}`);
-  for (const { id, code, reason } of rejected.slice(0, 20)) io.stderr.write(`rejected ${id ?? '(no id)'}: ${reason ?? ''} (${code ?? 'UNKNOWN'})\n`);
+  for (const { id, code, reason } of rejected.slice(0, 20))
+    io.stderr.write(`rejected ${id ?? '(no id)'}: ${reason ?? ''} (${code ?? 'UNKNOWN'})\n`);
   if (rejected.length > 20) io.stderr.write(`and ${rejected.length - 20} more\n`);
   return rejected.length > 0 ? EXIT.failed : EXIT.ok;
 }

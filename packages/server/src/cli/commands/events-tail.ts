@@ -22,14 +22,16 @@ export const eventsTail: Command = {
     const admin = await connect('admin', input, io);
     const query = new URLSearchParams();
     for (const name of ['tenant', 'type', 'topic']) if (input.text(name) !== null) query.set(name, input.text(name)!);
-    const response = await admin.send(`/events/tail?${query}`, { headers: { accept: 'text/event-stream' } });
-    if (response.status === 401 || response.status === 403) throw new MillraceError(cliErrors.SERVER_REFUSED, `the server answered ${response.status}`);
+    const response = await admin.send(`/events/tail?${query.toString()}`, { headers: { accept: 'text/event-stream' } });
+    if (response.status === 401 || response.status === 403)
+      throw new MillraceError(cliErrors.SERVER_REFUSED, `the server answered ${response.status}`);
     if (!response.ok || response.body === null) throw new MillraceError(cliErrors.SERVER_SAID_NO, `the server answered ${response.status}`);
     if (io.stdout.isTTY) io.stderr.write('waiting for events; Ctrl-C ends\n');
     try {
       for await (const event of readSse(response.body)) show(event, input.json, io);
     } catch (error) {
-      if (!io.interrupted.aborted) throw new MillraceError(cliErrors.SERVER_UNREACHABLE, `the connection to ${admin.base.href} broke`, {}, error);
+      if (!io.interrupted.aborted)
+        throw new MillraceError(cliErrors.SERVER_UNREACHABLE, `the connection to ${admin.base.href} broke`, {}, error);
     }
     return io.interrupted.aborted ? EXIT.ok : EXIT.unavailable;
   },

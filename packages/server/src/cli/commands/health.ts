@@ -16,7 +16,10 @@ export const healthCommand: Command = {
     const [health, ready] = await Promise.all([admin.ask('/health'), admin.ask('/ready')]);
     if (health.status !== 200 || ready.status !== 200) {
       const said = (health.status === 200 ? ready : health).text.split('\n')[0]!.slice(0, 300);
-      throw new MillraceError(cliErrors.SERVER_NOT_READY, `the server at ${admin.base.href} is ${health.status === 200 ? 'not ready' : 'not healthy'}: ${said}`);
+      throw new MillraceError(
+        cliErrors.SERVER_NOT_READY,
+        `the server at ${admin.base.href} is ${health.status === 200 ? 'not ready' : 'not healthy'}: ${said}`,
+      );
     }
     if (input.json) printJson(io, { healthy: true, ready: true, admin: admin.base.href });
     else printLine(io, `ready: ${admin.base.href}`);

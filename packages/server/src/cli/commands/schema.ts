@@ -5,18 +5,30 @@ import { cell, printJson, printLine, printTable } from '../print.ts';
 import { readInput } from '../read-input.ts';
 import { type Remote, connect, remoteFlags } from '../remote.ts';
 
-const VERSION: Flag = { name: 'version', kind: 'text', value: 'V', doc: 'The version of the service (default latest, which may be pushed again with another schema).' };
-const URL_FLAG: Flag = { name: 'url', kind: 'text', value: 'URL', doc: 'Where the service answers GraphQL. Not needed where every selected field is carried by events.' };
+const VERSION: Flag = {
+  name: 'version',
+  kind: 'text',
+  value: 'V',
+  doc: 'The version of the service (default latest, which may be pushed again with another schema).',
+};
+const URL_FLAG: Flag = {
+  name: 'url',
+  kind: 'text',
+  value: 'URL',
+  doc: 'Where the service answers GraphQL. Not needed where every selected field is carried by events.',
+};
 const NAME = { name: 'NAME', doc: 'the name of the service' };
 const FILE = { name: 'FILE', doc: 'a file with the schema in SDL, or - for standard input' };
 const EXITS = [EXIT.unavailable, EXIT.refused];
 
 type Envelope = { readonly data?: unknown };
 
-const run = (work: (registry: Remote, input: Input, io: Io) => Promise<void>): Command['run'] => async (input, io) => {
-  await work(await connect('registry', input, io), input, io);
-  return EXIT.ok;
-};
+const run =
+  (work: (registry: Remote, input: Input, io: Io) => Promise<void>): Command['run'] =>
+  async (input, io) => {
+    await work(await connect('registry', input, io), input, io);
+    return EXIT.ok;
+  };
 
 async function service(input: Input, io: Io): Promise<{ name: string; version: string; type_defs: string }> {
   const [name, file] = input.positionals;
@@ -28,7 +40,10 @@ const push: Command = {
   summary: 'Push the schema of a service; the graph changes only if the whole composes.',
   positionals: [NAME, FILE],
   flags: [URL_FLAG, VERSION, ...remoteFlags('registry')],
-  examples: ['millrace schema push deals ./schema.graphql --url http://127.0.0.1:4101/graphql', 'millrace schema push deals ./schema.graphql --version "$(git rev-parse HEAD)"'],
+  examples: [
+    'millrace schema push deals ./schema.graphql --url http://127.0.0.1:4101/graphql',
+    'millrace schema push deals ./schema.graphql --version "$(git rev-parse HEAD)"',
+  ],
   exits: EXITS,
   run: run(async (registry, input, io) => {
     const wanted = await service(input, io);
@@ -66,7 +81,12 @@ const latest: Command = {
   run: run(async (registry, input, io) => {
     const rows = (((await registry.json('/schema/latest')) as Envelope).data ?? []) as readonly Row[];
     if (input.json) printJson(io, rows);
-    else printTable(io, ['SERVICE', 'VERSION', 'URL', 'ADDED'], rows.map(({ name, version, url, added_time }) => [name, version, url, added_time].map(cell)));
+    else
+      printTable(
+        io,
+        ['SERVICE', 'VERSION', 'URL', 'ADDED'],
+        rows.map(({ name, version, url, added_time }) => [name, version, url, added_time].map(cell)),
+      );
   }),
 };
 
@@ -93,7 +113,10 @@ const remove: Command = {
   path: ['schema', 'delete'],
   summary: 'Take a service out of the graph; refused where the rest would not compose.',
   positionals: [NAME],
-  flags: [{ name: 'force', kind: 'boolean', doc: 'Even where the rest does not compose; the last good graph stays served.' }, ...remoteFlags('registry')],
+  flags: [
+    { name: 'force', kind: 'boolean', doc: 'Even where the rest does not compose; the last good graph stays served.' },
+    ...remoteFlags('registry'),
+  ],
   examples: ['millrace schema delete deals'],
   exits: EXITS,
   run: run(async (registry, input, io) => {
@@ -122,12 +145,16 @@ const supergraph: Command = {
 const directives: Command = {
   path: ['schema', 'directives'],
   summary: 'Print the definitions of @live, @carried and @filterable.',
-  details: 'For services that build their schema with a federation library and must define the directives they use. The running service never needs to know Millrace.',
+  details:
+    'For services that build their schema with a federation library and must define the directives they use. The running service never needs to know Millrace.',
   examples: ['millrace schema directives >> schema.graphql'],
   async run(input, io) {
     const { LIVE_DIRECTIVES_SDL, LIVE_SPEC_URL } = await import('../../supergraph/live-directives.ts');
     if (input.json) printJson(io, { url: LIVE_SPEC_URL, sdl: LIVE_DIRECTIVES_SDL });
-    else io.stdout.write(`# extend schema @link(url: "${LIVE_SPEC_URL}", import: ["@live", "@carried", "@filterable"])\n\n${LIVE_DIRECTIVES_SDL}`);
+    else
+      io.stdout.write(
+        `# extend schema @link(url: "${LIVE_SPEC_URL}", import: ["@live", "@carried", "@filterable"])\n\n${LIVE_DIRECTIVES_SDL}`,
+      );
     return EXIT.ok;
   },
 };

@@ -7,7 +7,8 @@ import { runServer } from './run-server.ts';
 export const serveCommand: Command = {
   path: ['serve'],
   summary: 'Run the server for production; needs at least one issuer of tokens.',
-  details: 'SIGTERM drains: not ready any more, no new connections, open ones closed spread over drainWindow; a second signal ends at once.',
+  details:
+    'SIGTERM drains: not ready any more, no new connections, open ones closed spread over drainWindow; a second signal ends at once.',
   flags: [CONFIG_FLAG],
   takesOptions: true,
   examples: ['millrace serve --config /etc/millrace/millrace.config.yaml', 'millrace serve --host 0.0.0.0 --data /var/lib/millrace'],

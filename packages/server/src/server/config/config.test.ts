@@ -21,7 +21,10 @@ const write = (name: string, content: string): string => {
 };
 
 async function refusal(run: Promise<unknown>): Promise<MillraceError> {
-  const thrown: unknown = await run.then(() => null, (error: unknown) => error);
+  const thrown: unknown = await run.then(
+    () => null,
+    (error: unknown) => error,
+  );
   expect(thrown).toBeInstanceOf(MillraceError);
   return thrown as MillraceError;
 }
@@ -32,8 +35,12 @@ describe('declaration', () => {
   const declared = flatten(options);
 
   it('gives every option names of its own', () => {
-    for (const names of [declared.map(({ env }) => env), declared.map(({ flag }) => flag)]) expect(new Set(names).size).toBe(declared.length);
-    expect(declared.find(({ path }) => path === 'live.maxSessions')).toMatchObject({ env: 'MILLRACE_LIVE_MAX_SESSIONS', flag: 'live-max-sessions' });
+    for (const names of [declared.map(({ env }) => env), declared.map(({ flag }) => flag)])
+      expect(new Set(names).size).toBe(declared.length);
+    expect(declared.find(({ path }) => path === 'live.maxSessions')).toMatchObject({
+      env: 'MILLRACE_LIVE_MAX_SESSIONS',
+      flag: 'live-max-sessions',
+    });
   });
 
   it('has defaults that its own kinds take, and says what each option decides', () => {
@@ -55,10 +62,21 @@ describe('precedence', () => {
       flags: new Map([['port', '3000']]),
       forced: DEV,
     });
-    expect(loaded.config).toMatchObject({ port: 3000, live: { maxSessions: 70_000 }, log: { level: 'debug' }, mode: 'dev', adminPort: null });
+    expect(loaded.config).toMatchObject({
+      port: 3000,
+      live: { maxSessions: 70_000 },
+      log: { level: 'debug' },
+      mode: 'dev',
+      adminPort: null,
+    });
     const from = new Map(explainConfig(loaded).map((row) => [row.key, row.from]));
-    expect([...['port', 'log.level', 'live.maxSessions', 'mode', 'host', 'gateway.graphiql'].map((key) => from.get(key))]).toEqual([
-      '--port', 'MILLRACE_LOG_LEVEL', 'millrace.config.yaml', 'command', 'default', 'default (dev)',
+    expect(['port', 'log.level', 'live.maxSessions', 'mode', 'host', 'gateway.graphiql'].map((key) => from.get(key))).toEqual([
+      '--port',
+      'MILLRACE_LOG_LEVEL',
+      'millrace.config.yaml',
+      'command',
+      'default',
+      'default (dev)',
     ]);
   });
 
@@ -75,8 +93,18 @@ describe('validation', () => {
     write('millrace.config.json', '{"prot": 1, "live": {"maxSesions": 3, "maxIds": 0}, "channels": 7, "log": {"level": "loud"}}');
     const error = await refusal(loadConfig({ cwd, environment: { MILLRACE_LIVE_MAXSESSIONS: '1', MILLRACE_PORT: '70000' }, forced: DEV }));
     expect(error.code).toBe('CONFIG_INVALID');
-    expect(keysOf(error).toSorted()).toEqual(['MILLRACE_LIVE_MAXSESSIONS', 'channels', 'live.maxIds', 'live.maxSesions', 'log.level', 'port', 'prot']);
-    expect(error.message).toContain('prot (from millrace.config.json): got an unknown key, takes only the keys of docs/configuration.md (did you mean "port"?)');
+    expect(keysOf(error).toSorted()).toEqual([
+      'MILLRACE_LIVE_MAXSESSIONS',
+      'channels',
+      'live.maxIds',
+      'live.maxSesions',
+      'log.level',
+      'port',
+      'prot',
+    ]);
+    expect(error.message).toContain(
+      'prot (from millrace.config.json): got an unknown key, takes only the keys of docs/configuration.md (did you mean "port"?)',
+    );
     expect(error.message).toContain('did you mean "live.maxSessions"?');
     expect(error.message).toContain('did you mean "MILLRACE_LIVE_MAX_SESSIONS"?');
     expect(error.message).toContain('port (from MILLRACE_PORT): got "70000", takes a whole number from 0 to 65535');
@@ -119,7 +147,12 @@ describe('validation', () => {
   });
 
   it('does not take what Kubernetes puts into the environment of a service called millrace for options', async () => {
-    const environment = { MILLRACE_PORT: 'tcp://10.0.0.1:4000', MILLRACE_SERVICE_HOST: '10.0.0.1', MILLRACE_PORT_4000_TCP_ADDR: '10.0.0.1', MILLRACE_SERVICE_PORT: '1' };
+    const environment = {
+      MILLRACE_PORT: 'tcp://10.0.0.1:4000',
+      MILLRACE_SERVICE_HOST: '10.0.0.1',
+      MILLRACE_PORT_4000_TCP_ADDR: '10.0.0.1',
+      MILLRACE_SERVICE_PORT: '1',
+    };
     expect((await loadConfig({ cwd, environment, forced: DEV })).config.port).toBe(4000);
   });
 });
@@ -129,7 +162,10 @@ describe('secrets', () => {
 
   it('come from files of their own, and are masked wherever they are shown', async () => {
     const path = write('key.txt', `${key}\n`);
-    write('millrace.config.json', JSON.stringify({ cursor: { keyFile: path }, access: { issuers: [{ issuer: 'https://a.example', secretFile: path }] } }));
+    write(
+      'millrace.config.json',
+      JSON.stringify({ cursor: { keyFile: path }, access: { issuers: [{ issuer: 'https://a.example', secretFile: path }] } }),
+    );
     const loaded = await loadConfig({ cwd, environment: {} });
     expect(loaded.config.cursor.key).toBe(key);
     expect(loaded.config.access.issuers[0]).toMatchObject({ secret: key, algorithms: ['HS256'] });
@@ -151,16 +187,21 @@ describe('issuers', () => {
   it('never mix shared secrets with the algorithms of public keys', async () => {
     const publicKey = '-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----';
     expect(keysOf(await refusal(read([{ issuer: 'i', publicKey, algorithms: ['HS256'] }])))).toEqual(['access.issuers[0].algorithms[0]']);
-    expect(keysOf(await refusal(read([{ issuer: 'i', secret: 's'.repeat(32), algorithms: ['RS256'] }])))).toEqual(['access.issuers[0].algorithms[0]']);
+    expect(keysOf(await refusal(read([{ issuer: 'i', secret: 's'.repeat(32), algorithms: ['RS256'] }])))).toEqual([
+      'access.issuers[0].algorithms[0]',
+    ]);
     expect(keysOf(await refusal(read([{ issuer: 'i', publicKey, algorithms: ['none'] }])))).toHaveLength(1);
   });
 
   it('need exactly one key, know their claims, and are told of each mistake', async () => {
     expect(keysOf(await refusal(read([{ issuer: 'i' }, { issuer: 'j', secret: 's'.repeat(32), jwksUrl: 'https://x.example/' }])))).toEqual([
-      'access.issuers[0]', 'access.issuers[1]',
+      'access.issuers[0]',
+      'access.issuers[1]',
     ]);
     expect(keysOf(await refusal(read([{ issuer: 'i', jwksUrl: 'ftp://x', claims: { tennant: 'x' }, audiance: 'a' }])))).toEqual([
-      'access.issuers[0].audiance', 'access.issuers[0].jwksUrl', 'access.issuers[0].claims.tennant',
+      'access.issuers[0].audiance',
+      'access.issuers[0].jwksUrl',
+      'access.issuers[0].claims.tennant',
     ]);
     expect(await read([{ issuer: 'i', jwksUrl: 'https://x.example/', claims: { tenant: 'org.id' } }])).toMatchObject([
       { claims: { tenant: 'org.id', user: 'sub' }, algorithms: ['RS256', 'ES256', 'EdDSA'], audience: null },
@@ -170,16 +211,21 @@ describe('issuers', () => {
 
 describe('kinds', () => {
   it('read back what they show', () => {
-    fc.assert(fc.property(fc.nat(2_000_000_000), (value) => {
-      for (const kind of [duration(), size(), integer()]) expect(kind.read(kind.show(value))).toEqual({ ok: true, value });
-    }));
+    fc.assert(
+      fc.property(fc.nat(2_000_000_000), (value) => {
+        for (const kind of [duration(), size(), integer()]) expect(kind.read(kind.show(value))).toEqual({ ok: true, value });
+      }),
+    );
   });
 
   it('never throw, whatever they are given', () => {
     const kinds = flatten(options).map(({ spec }) => spec.kind);
-    fc.assert(fc.property(fc.anything({ withNullPrototype: true }), (value) => {
-      for (const kind of kinds) expect(kind.read(value)).toHaveProperty('ok');
-    }), { numRuns: 300 });
+    fc.assert(
+      fc.property(fc.anything({ withNullPrototype: true }), (value) => {
+        for (const kind of kinds) expect(kind.read(value)).toHaveProperty('ok');
+      }),
+      { numRuns: 300 },
+    );
   });
 
   it('take units, lists and none', () => {

@@ -45,7 +45,9 @@ export type Declared = {
 export function flatten(tree: OptionTree, prefix = ''): Declared[] {
   return Object.entries(tree).flatMap(([key, node]) => {
     const path = `${prefix}${key}`;
-    return node instanceof Option ? [{ path, env: envName(path), flag: node.spec.flag ?? flagName(path), spec: node.spec }] : flatten(node, `${path}.`);
+    return node instanceof Option
+      ? [{ path, env: envName(path), flag: node.spec.flag ?? flagName(path), spec: node.spec }]
+      : flatten(node, `${path}.`);
   });
 }
 
@@ -58,5 +60,8 @@ export function flagName(path: string): string {
 }
 
 function words(path: string): string[] {
-  return path.replace(/([a-z0-9])([A-Z])/g, '$1.$2').toLowerCase().split('.');
+  return path
+    .replace(/([a-z0-9])([A-Z])/g, '$1.$2')
+    .toLowerCase()
+    .split('.');
 }

@@ -13,7 +13,13 @@ export type Explained = {
 export function explainConfig({ config, origins }: LoadedConfig): Explained[] {
   return declaredOptions.map(({ path, env, flag, spec }) => {
     const value = valueOf(config, path);
-    return { key: path, value: spec.secret && value !== null ? '(secret)' : spec.kind.show(value), from: origins.get(path)!, env, flag: `--${flag}` };
+    return {
+      key: path,
+      value: spec.secret && value !== null ? '(secret)' : spec.kind.show(value),
+      from: origins.get(path)!,
+      env,
+      flag: `--${flag}`,
+    };
   });
 }
 
@@ -21,7 +27,8 @@ export function explainConfig({ config, origins }: LoadedConfig): Explained[] {
 export function maskedConfig(loaded: LoadedConfig): Readonly<Record<string, unknown>> {
   const secrets = new Set(declaredOptions.filter(({ spec }) => spec.secret).map(({ path }) => path));
   const mask = (node: unknown, path: string): unknown => {
-    if (node === null || typeof node !== 'object') return node !== null && (secrets.has(path) || /\.(secret|publicKey)$/.test(path)) ? '(secret)' : node;
+    if (node === null || typeof node !== 'object')
+      return node !== null && (secrets.has(path) || /\.(secret|publicKey)$/.test(path)) ? '(secret)' : node;
     if (Array.isArray(node)) return node.map((item) => mask(item, path));
     return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, mask(value, path === '' ? key : `${path}.${key}`)]));
   };

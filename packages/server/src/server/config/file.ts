@@ -16,7 +16,8 @@ export async function readConfigFile(cwd: string, named: string | null): Promise
   if (path === null) return null;
   if (!existsSync(path)) throw unreadable(path, 'there is no such file');
   const content = await readContent(path);
-  if (!isRecord(content)) throw unreadable(path, `its content must be an object of options, it is ${content === null ? 'empty' : typeof content}`);
+  if (!isRecord(content))
+    throw unreadable(path, `its content must be an object of options, it is ${content === null ? 'empty' : typeof content}`);
   return { name: basename(path), path, content };
 }
 

@@ -2,7 +2,19 @@ import { hint } from './suggest.ts';
 import { type Fault, type Kind, type Read, bad, collect, good, list, text, url } from './kinds.ts';
 
 export const JWT_ALGORITHMS = [
-  'HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA',
+  'HS256',
+  'HS384',
+  'HS512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
 ] as const;
 
 /** One issuer whose tokens are accepted. Exactly one of `jwksUrl`, `secret`, `publicKey` says where the key is. */
@@ -21,7 +33,13 @@ export type IssuerConfig = {
   readonly claims: ClaimNames;
 };
 
-export type ClaimNames = { readonly user: string; readonly tenant: string; readonly roles: string; readonly groups: string; readonly scope: string };
+export type ClaimNames = {
+  readonly user: string;
+  readonly tenant: string;
+  readonly roles: string;
+  readonly groups: string;
+  readonly scope: string;
+};
 
 const CLAIM_DEFAULTS: ClaimNames = { user: 'sub', tenant: 'tenant', roles: 'roles', groups: 'groups', scope: 'scope' };
 const KEYS = ['issuer', 'audience', 'algorithms', 'jwksUrl', 'secret', 'publicKey', 'claims'];
@@ -55,8 +73,14 @@ function readFields(raw: Readonly<Record<string, unknown>>): Read<IssuerConfig> 
       optionalField('audience', text()),
       ['.algorithms', algorithms(raw['algorithms'], symmetric)],
       optionalField('jwksUrl', url('https', 'http')),
-      optionalField('secret', text('at least 32 bytes', (value) => Buffer.byteLength(value) >= 32)),
-      optionalField('publicKey', text('a PEM block, -----BEGIN PUBLIC KEY-----', (value) => value.includes('-----BEGIN'))),
+      optionalField(
+        'secret',
+        text('at least 32 bytes', (value) => Buffer.byteLength(value) >= 32),
+      ),
+      optionalField(
+        'publicKey',
+        text('a PEM block, -----BEGIN PUBLIC KEY-----', (value) => value.includes('-----BEGIN')),
+      ),
       ['.claims', claims(raw['claims'])],
     ],
     ([name, audience, allowed, jwksUrl, secret, publicKey, names]) =>
@@ -79,7 +103,10 @@ function claims(raw: unknown): Read<ClaimNames> {
   const faults = unknownKeys(raw, Object.keys(CLAIM_DEFAULTS), '');
   if (faults.length > 0) return { ok: false, faults };
   const parts = Object.entries(raw).map(([key, value]) => [`.${key}`, text('the name of a claim').read(value)] as const);
-  return collect(parts, (values) => ({ ...CLAIM_DEFAULTS, ...Object.fromEntries(Object.keys(raw).map((key, index) => [key, values[index]])) }));
+  return collect(parts, (values) => ({
+    ...CLAIM_DEFAULTS,
+    ...Object.fromEntries(Object.keys(raw).map((key, index) => [key, values[index]])),
+  }));
 }
 
 function keyFaults(raw: Readonly<Record<string, unknown>>): Fault[] {

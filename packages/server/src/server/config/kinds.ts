@@ -36,8 +36,19 @@ export function integer({ min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {})
   };
 }
 
-const TIME_UNITS: readonly (readonly [string, number])[] = [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1000], ['ms', 1]];
-const SIZE_UNITS: readonly (readonly [string, number])[] = [['GiB', 1_073_741_824], ['MiB', 1_048_576], ['KiB', 1024], ['B', 1]];
+const TIME_UNITS: readonly (readonly [string, number])[] = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+];
+const SIZE_UNITS: readonly (readonly [string, number])[] = [
+  ['GiB', 1_073_741_824],
+  ['MiB', 1_048_576],
+  ['KiB', 1024],
+  ['B', 1],
+];
 
 /** Milliseconds. Takes `250ms`, `30s`, `5m`, `1h`, `7d`, or a number of milliseconds. */
 export function duration({ min = 0, max = 2_147_483_647 }: Bounds = {}): Kind<number> {
@@ -81,7 +92,14 @@ function range(min: number, max: number, show: (value: number) => string): strin
 }
 
 export function boolean(): Kind<boolean> {
-  const words = new Map([['true', true], ['false', false], ['1', true], ['0', false], ['yes', true], ['no', false]]);
+  const words = new Map([
+    ['true', true],
+    ['false', false],
+    ['1', true],
+    ['0', false],
+    ['yes', true],
+    ['no', false],
+  ]);
   const takes = 'true or false';
   return {
     name: 'boolean',
@@ -140,7 +158,10 @@ export function list<T>(item: Kind<T>, maxItems = 1000): Kind<readonly T[]> {
     read(raw) {
       const items = typeof raw === 'string' ? splitList(raw) : raw;
       if (!Array.isArray(items) || items.length > maxItems) return bad(raw, takes);
-      return collect(items.map((each, index) => [`[${index}]`, item.read(each)] as const), (values) => values as T[]);
+      return collect(
+        items.map((each, index) => [`[${index}]`, item.read(each)] as const),
+        (values) => values as T[],
+      );
     },
     show: (values) => (values.length === 0 ? '[]' : `[${values.map((value) => item.show(value)).join(', ')}]`),
   };
@@ -154,7 +175,10 @@ function splitList(raw: string): unknown {
       return raw;
     }
   }
-  return raw.split(',').map((item) => item.trim()).filter((item) => item !== '');
+  return raw
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
 }
 
 /** Every fault of every part, or all values. */

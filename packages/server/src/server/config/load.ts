@@ -43,7 +43,14 @@ export async function loadConfig(request: LoadRequest): Promise<LoadedConfig> {
   const { values, origins } = resolveValues(given, problems, request.fallbackMode ?? 'production');
   refuse(problems);
   const config = nest(values) as Config;
-  refuse(conflicts(config).map(({ keys, what }) => ({ key: keys.join(', '), from: keys.map((key) => origins.get(key)).join(', '), got: what, takes: '' })));
+  refuse(
+    conflicts(config).map(({ keys, what }) => ({
+      key: keys.join(', '),
+      from: keys.map((key) => origins.get(key)).join(', '),
+      got: what,
+      takes: '',
+    })),
+  );
   return { config, origins, file: file?.path ?? null };
 }
 
@@ -53,7 +60,11 @@ export async function defaultConfig(mode: 'dev' | 'production', overrides: Reado
   return (await loadConfig({ cwd: '/', configFile: null, environment: {}, forced })).config;
 }
 
-function resolveValues(given: readonly Given[], problems: Problem[], fallbackMode: string): { values: Map<string, unknown>; origins: Map<string, string> } {
+function resolveValues(
+  given: readonly Given[],
+  problems: Problem[],
+  fallbackMode: string,
+): { values: Map<string, unknown>; origins: Map<string, string> } {
   const last = new Map(given.map((each) => [each.path, each]));
   const values = new Map<string, unknown>();
   const origins = new Map<string, string>();

@@ -12,13 +12,22 @@ export function conflicts(config: Config): Conflict[] {
 function modeConflicts({ mode, host, access, transports }: Config): Conflict[] {
   const out: Conflict[] = [];
   if (mode === 'dev' && !LOOPBACK.test(host)) {
-    out.push({ keys: ['mode', 'host'], what: `dev mode accepts tokens that anybody can make, so it listens on loopback only; host is ${host}` });
+    out.push({
+      keys: ['mode', 'host'],
+      what: `dev mode accepts tokens that anybody can make, so it listens on loopback only; host is ${host}`,
+    });
   }
   if (mode === 'production' && access.issuers.length === 0 && !access.anonymous) {
-    out.push({ keys: ['access.issuers', 'access.anonymous'], what: 'nobody could sign in: name at least one issuer, or set access.anonymous' });
+    out.push({
+      keys: ['access.issuers', 'access.anonymous'],
+      what: 'nobody could sign in: name at least one issuer, or set access.anonymous',
+    });
   }
   if (access.anonymousTenant !== null && !access.anonymous) {
-    out.push({ keys: ['access.anonymousTenant', 'access.anonymous'], what: 'a tenant for anonymous sessions needs access.anonymous: true' });
+    out.push({
+      keys: ['access.anonymousTenant', 'access.anonymous'],
+      what: 'a tenant for anonymous sessions needs access.anonymous: true',
+    });
   }
   const names = access.issuers.map(({ issuer }) => issuer);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
@@ -32,7 +41,11 @@ function modeConflicts({ mode, host, access, transports }: Config): Conflict[] {
 function portConflicts({ port, registryPort, adminPort }: Config): Conflict[] {
   const taken = new Map<number, string>();
   const out: Conflict[] = [];
-  const ports = [['port', port], ['registryPort', registryPort ?? (port === 0 ? 0 : port + 1)], ['adminPort', adminPort ?? (port === 0 ? 0 : port + 2)]] as const;
+  const ports = [
+    ['port', port],
+    ['registryPort', registryPort ?? (port === 0 ? 0 : port + 1)],
+    ['adminPort', adminPort ?? (port === 0 ? 0 : port + 2)],
+  ] as const;
   for (const [key, value] of ports) {
     const other = taken.get(value);
     if (value > 65_535) out.push({ keys: ['port', key], what: `${key} would be ${value}; the highest port is 65535` });
@@ -52,7 +65,10 @@ function boundConflicts({ ingest, channels, live }: Config): Conflict[] {
   ] as const;
   return pairs
     .filter(([, small, , large]) => small > large)
-    .map(([smallKey, small, largeKey, large]) => ({ keys: [smallKey, largeKey], what: `${smallKey} (${small}) may not be more than ${largeKey} (${large})` }));
+    .map(([smallKey, small, largeKey, large]) => ({
+      keys: [smallKey, largeKey],
+      what: `${smallKey} (${small}) may not be more than ${largeKey} (${large})`,
+    }));
 }
 
 function storeConflicts({ registry, cursor }: Config): Conflict[] {

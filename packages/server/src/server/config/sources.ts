@@ -15,7 +15,13 @@ export type Gathered = { readonly given: readonly Given[]; readonly problems: re
 
 /** Variables that are ours but not options: for the commands that talk to a server, and for our own tests. */
 export const OTHER_VARIABLES = [
-  'MILLRACE_TOKEN', 'MILLRACE_REGISTRY', 'MILLRACE_ADMIN', 'MILLRACE_EVENTS', 'MILLRACE_GRAPHQL', 'MILLRACE_REQUIRE_SERVICES', 'MILLRACE_CONFIG',
+  'MILLRACE_TOKEN',
+  'MILLRACE_REGISTRY',
+  'MILLRACE_ADMIN',
+  'MILLRACE_EVENTS',
+  'MILLRACE_GRAPHQL',
+  'MILLRACE_REQUIRE_SERVICES',
+  'MILLRACE_CONFIG',
 ];
 
 export function fromFile(file: ConfigFile, declared: readonly Declared[], cwd: string): Gathered {
@@ -28,9 +34,11 @@ export function fromFile(file: ConfigFile, declared: readonly Declared[], cwd: s
       const path = `${prefix}${key}`;
       const secret = byPath.get(path.replace(/File$/, ''));
       if (byPath.has(path)) given.push({ path, raw: withKeyFiles(path, raw, cwd), source: 'file', from: file.name });
-      else if (secret?.spec.secret && typeof raw === 'string') given.push({ path: secret.path, raw: readSecretFile(cwd, raw), source: 'file', from: raw });
+      else if (secret?.spec.secret && typeof raw === 'string')
+        given.push({ path: secret.path, raw: readSecretFile(cwd, raw), source: 'file', from: raw });
       else if (groups.has(path) && isRecord(raw)) visit(raw, `${path}.`);
-      else if (groups.has(path)) problems.push({ key: path, from: file.name, got: JSON.stringify(raw) ?? typeof raw, takes: 'an object of options' });
+      else if (groups.has(path))
+        problems.push({ key: path, from: file.name, got: JSON.stringify(raw) ?? typeof raw, takes: 'an object of options' });
       else problems.push(unknownKey(path, file.name, [...byPath.keys(), ...groups]));
     }
   };
@@ -66,12 +74,19 @@ export function fromEnvironment(environment: Environment, declared: readonly Dec
   const problems: Problem[] = [];
   const byName = new Map(declared.map((each) => [each.env, each]));
   for (const [name, raw] of Object.entries(environment)) {
-    if (!name.startsWith('MILLRACE_') || raw === undefined || raw === '' || ofKubernetes(name, raw) || OTHER_VARIABLES.includes(name)) continue;
+    if (!name.startsWith('MILLRACE_') || raw === undefined || raw === '' || ofKubernetes(name, raw) || OTHER_VARIABLES.includes(name))
+      continue;
     const direct = byName.get(name);
     const secret = name.endsWith('_FILE') ? byName.get(name.slice(0, -5)) : undefined;
     if (direct) given.push({ path: direct.path, raw: fromText(direct.path, raw, cwd), source: 'environment', from: name });
     else if (secret?.spec.secret) given.push({ path: secret.path, raw: readSecretFile(cwd, raw), source: 'environment', from: name });
-    else problems.push({ key: name, from: 'the environment', got: 'an unknown variable', takes: `only those of docs/configuration.md${hint(name, byName.keys())}` });
+    else
+      problems.push({
+        key: name,
+        from: 'the environment',
+        got: 'an unknown variable',
+        takes: `only those of docs/configuration.md${hint(name, byName.keys())}`,
+      });
   }
   return { given, problems };
 }
@@ -86,7 +101,8 @@ export function fromFlags(flags: ReadonlyMap<string, string | boolean>, declared
   const given: Given[] = [];
   for (const { path, flag } of declared) {
     const raw = flags.get(flag);
-    if (raw !== undefined) given.push({ path, raw: typeof raw === 'string' ? fromText(path, raw, cwd) : raw, source: 'flag', from: `--${flag}` });
+    if (raw !== undefined)
+      given.push({ path, raw: typeof raw === 'string' ? fromText(path, raw, cwd) : raw, source: 'flag', from: `--${flag}` });
   }
   return { given, problems: [] };
 }

@@ -1,0 +1,120 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { run } from './run.mjs';
+import { working } from './say.mjs';
+
+/**
+ * `npm ci`, only where what is installed is not what package-lock.json says. Throws with everything npm said where it fails.
+ * @param {string} root
+ */
+export async function install(root) {
+  const digest = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .update(`${process.platform} ${process.arch}`)
+    .digest('hex');
+  const stamp = join(root, 'node_modules/.millrace-installed');
+  if (hasNode(root) && readIfThere(stamp) === digest) return;
+  if (!hasNode(root) || !matchesLock(root)) await npmCi(root);
+  if (!hasNode(root)) await fetchNode(root);
+  writeFileSync(stamp, digest);
+}
+
+/** @param {string} root */
+export function nodePath(root) {
+  return join(root, process.platform === 'win32' ? 'node_modules/node/bin/node.exe' : 'node_modules/node/bin/node');
+}
+
+/** @param {string} root */
+function hasNode(root) {
+  return existsSync(nodePath(root));
+}
+
+/**
+ * Whether npm's own record of what it installed agrees with the lock file, so that a folder that was installed by hand is left as it is.
+ * @param {string} root
+ */
+function matchesLock(root) {
+  const installed = readIfThere(join(root, 'node_modules/.package-lock.json'));
+  if (installed === null) return false;
+  const there = JSON.parse(installed).packages;
+  const wanted = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages;
+  return Object.entries(wanted).every(([path, { version, link, optional }]) => {
+    if (!path.startsWith('node_modules/') && !path.includes('/node_modules/')) return true;
+    if (link) return existsSync(join(root, path));
+    return there[path] === undefined ? optional === true : there[path].version === version;
+  });
+}
+
+/** @param {string} root */
+async function npmCi(root) {
+  const total = Object.keys(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages).length;
+  const work = working('installing packages', () => `${countPackages(root)} of about ${total}`);
+  // Warnings are hidden (npm has opinions on deprecated helpers of our helpers); errors are shown whole.
+  const { code, output } = await npm(root, [
+    'ci',
+    '--loglevel=error',
+    '--no-audit',
+    '--no-fund',
+    '--no-progress',
+    '--ignore-scripts=false',
+  ]);
+  if (code === 0) return work.done('done');
+  work.failed();
+  throw new Error(`npm ci failed:\n${output.trim()}`);
+}
+
+/**
+ * Where install scripts are switched off for the whole machine, the project's Node is missing: its script alone is run.
+ * @param {string} root
+ */
+async function fetchNode(root) {
+  const work = working('fetching Node');
+  const { output } = await npm(root, ['rebuild', 'node', '--ignore-scripts=false', '--foreground-scripts', '--loglevel=error']);
+  if (hasNode(root)) return work.done('done');
+  work.failed();
+  throw new Error(`the package \`node\` did not bring a Node for ${process.platform} ${process.arch}:\n${output.trim()}`);
+}
+
+/**
+ * @param {string} root
+ * @param {readonly string[]} args
+ */
+function npm(root, args) {
+  const cli = process.env['npm_execpath'];
+  // npm must not run on the Node that it is about to replace.
+  const path = (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .filter((each) => !each.includes('node_modules'))
+    .join(delimiter);
+  const options = { cwd: root, env: { ...process.env, PATH: path, npm_config_yes: 'true' } };
+  const outer = process.env['npm_node_execpath'];
+  if (cli && /npm-cli\.[cm]?js$/.test(cli))
+    return run(outer && !outer.includes('node_modules/node/') ? outer : process.execPath, [cli, ...args], options);
+  return run(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, options);
+}
+
+/** @param {string} root */
+function countPackages(root) {
+  const modules = join(root, 'node_modules');
+  const names = list(modules).filter((name) => !name.startsWith('.'));
+  return names.reduce((sum, name) => sum + (name.startsWith('@') ? list(join(modules, name)).length : 1), 0);
+}
+
+/** @param {string} folder */
+function list(folder) {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** @param {string} path */
+function readIfThere(path) {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
