@@ -1,4 +1,4 @@
-import { defineErrors } from '../kit/errors.ts';
+import { defineErrors, MillraceError } from '../kit/errors.ts';
 
 export const liveErrors = defineErrors({
   CURSOR_INVALID: {
@@ -93,3 +93,8 @@ export const liveErrors = defineErrors({
     action: 'Subscribe again later with the last cursor.',
   },
 });
+
+export function brokenBySchema(why: string | undefined): MillraceError {
+  const reason = why === undefined ? 'its field now stands for something else' : why;
+  return new MillraceError(liveErrors.SUBSCRIPTION_BROKEN_BY_SCHEMA, `the schema has changed and this subscription is no longer valid: ${reason}`);
+}

@@ -27,6 +27,15 @@ export class FieldLayout {
   }
 }
 
+const layouts = new WeakMap<LiveType, FieldLayout>();
+
+/** One for each description of a type, however many filters are compiled against it. */
+export function layoutOf(type: LiveType): FieldLayout {
+  let layout = layouts.get(type);
+  if (!layout) layouts.set(type, (layout = new FieldLayout(type)));
+  return layout;
+}
+
 function toLayoutField(field: CarriedField): LayoutField {
   return { name: field.field, scalar: field.scalar, list: field.list, path: field.path };
 }
