@@ -1,0 +1,104 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+
+export type BodyOutcome =
+  | { readonly kind: 'body'; readonly bytes: Buffer }
+  | { readonly kind: 'too-large' }
+  /** The client went away before the end. */
+  | { readonly kind: 'aborted' };
+
+/**
+ * Reads a request's body, at most `limit` bytes. Never rejects. Past the limit the rest is not kept; the caller answers and closes
+ * the connection, so that a client cannot make the server read on.
+ */
+export function readBody(req: IncomingMessage, limit: number): Promise<BodyOutcome> {
+  return new Promise((resolve) => {
+    if (Number(req.headers['content-length'] ?? 0) > limit) return resolve({ kind: 'too-large' });
+    const chunks: Buffer[] = [];
+    let size = 0;
+    req.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limit) {
+        req.removeAllListeners('data');
+        req.pause();
+        return resolve({ kind: 'too-large' });
+      }
+      chunks.push(chunk);
+    });
+    req.once('end', () => resolve({ kind: 'body', bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) }));
+    req.once('error', () => resolve({ kind: 'aborted' }));
+    req.once('close', () => resolve({ kind: 'aborted' }));
+  });
+}
+
+/** Strict UTF-8; null where the bytes are not. */
+export function decodeUtf8(bytes: Uint8Array): string | null {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return null;
+  }
+}
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** A whole answer with its length. Does nothing on a response that is already closed. */
+export function sendText(res: ServerResponse, status: number, contentType: string, text: string, headers: Record<string, string> = {}): void {
+  if (res.writableEnded || res.destroyed) return;
+  const body = Buffer.from(text, 'utf8');
+  res.writeHead(status, { 'content-type': contentType, 'content-length': body.length, ...headers });
+  res.end(body);
+}
+
+/** The media type and charset of a Content-Type, in lower case. */
+export function contentType(headers: IncomingHttpHeaders): { readonly type: string; readonly charset: string | null } | null {
+  const value = headers['content-type'];
+  if (value === undefined) return null;
+  const [type, ...parameters] = value.split(';');
+  const charset = parameters.map((p) => /^\s*charset\s*=\s*"?([^"\s]+)"?\s*$/i.exec(p)?.[1]).find((c) => c !== undefined);
+  return { type: type!.trim().toLowerCase(), charset: charset?.toLowerCase() ?? null };
+}
+
+/**
+ * Of `offered`, the media type that an Accept header prefers (RFC 9110 section 12.5.1); of equals, the first offered. Without a header
+ * the first offered; null where none is acceptable.
+ */
+export function negotiate<const T extends string>(accept: string | undefined, offered: readonly T[]): T | null {
+  if (accept === undefined || accept.trim() === '') return offered[0] ?? null;
+  const ranges = accept.split(',', 32).map(parseRange);
+  let best: T | null = null;
+  let bestQuality = 0;
+  for (const type of offered) {
+    const quality = qualityOf(type, ranges);
+    if (quality > bestQuality) {
+      best = type;
+      bestQuality = quality;
+    }
+  }
+  return best;
+}
+
+/** Whether the header names this type itself, not by a wildcard. */
+export function accepts(accept: string | undefined, type: string): boolean {
+  return accept !== undefined && accept.split(',', 32).some((part) => {
+    const range = parseRange(part);
+    return range.type === type && range.quality > 0;
+  });
+}
+
+type MediaRange = { readonly type: string; readonly quality: number };
+
+function parseRange(part: string): MediaRange {
+  const [type, ...parameters] = part.split(';');
+  let quality = 1;
+  for (const parameter of parameters) {
+    const q = /^\s*q\s*=\s*([\d.]+)\s*$/i.exec(parameter)?.[1];
+    if (q !== undefined) quality = Math.min(1, Number(q) || 0);
+  }
+  return { type: type!.trim().toLowerCase(), quality };
+}
+
+/** The most specific range that matches decides. */
+function qualityOf(type: string, ranges: readonly MediaRange[]): number {
+  const group = `${type.slice(0, type.indexOf('/'))}/*`;
+  const match = ranges.find((r) => r.type === type) ?? ranges.find((r) => r.type === group) ?? ranges.find((r) => r.type === '*/*');
+  return match?.quality ?? 0;
+}
