@@ -1,0 +1,285 @@
+import type { Identity } from '../access/identity.ts';
+import type { Clock } from '../kit/clock.ts';
+import { MillraceError, toMillraceError } from '../kit/errors.ts';
+import type { Logger } from '../kit/log.ts';
+import type { Wheel, WheelEntry } from '../kit/wheel.ts';
+import { drainReason } from './close-reasons.ts';
+import { errorsText } from './error-text.ts';
+import { liveErrors } from './errors.ts';
+import type { LiveEngine } from './live-engine.ts';
+import type { SessionMetrics } from './metrics.ts';
+import type { OperationOutcome, OperationPipeline } from './operations.ts';
+import type { SessionLimits } from './options.ts';
+import { Outbox, type OutboxObserver } from './outbox.ts';
+import type { GraphqlRequest, Refusal, Session, SessionHello } from './session.ts';
+import { nextSessionStep, type SessionInput, type SessionState } from './session-state.ts';
+import { closeQuietly, StreamPump } from './stream-pump.ts';
+import type { Transport } from './transport.ts';
+
+export type SessionShared = {
+  readonly pipeline: OperationPipeline;
+  readonly live: LiveEngine;
+  readonly limits: SessionLimits;
+  readonly clock: Clock;
+  readonly wheel: Wheel;
+  readonly metrics: SessionMetrics;
+  readonly log: Logger;
+  /** The session has ended; called once. */
+  readonly ended: (session: LiveSession) => void;
+};
+
+/** Whatever runs under an operation id: a pipeline at work, a live subscription, a stream. */
+interface Operation {
+  stop(): void;
+}
+
+/** What the transport gave with an operation. */
+type Caller = { readonly onEnd: () => void; readonly onStart: ((refused: Refusal | null) => void) | undefined };
+
+class PipelineCall implements Operation {
+  readonly controller = new AbortController();
+
+  stop(): void {
+    this.controller.abort();
+  }
+}
+
+/** One client that has introduced itself. States and invariants: spec/delivery.md section 9. */
+export class LiveSession implements Session, WheelEntry, OutboxObserver {
+  wheelSlot = -1;
+  wheelRounds = 0;
+  readonly identity: Identity;
+  readonly hello: SessionHello;
+  readonly #shared: SessionShared;
+  readonly #transport: Transport;
+  readonly #outbox: Outbox;
+  readonly #operations = new Map<string, Operation>();
+  readonly #name: string;
+  readonly #openedAt: number;
+  #state: SessionState = 'open';
+  #subscriptions = 0;
+  #started = 0;
+  /** Monotonic ms; null while an operation runs. */
+  #idleSince: number | null;
+  #congestedSince: number | null = null;
+
+  constructor(shared: SessionShared, identity: Identity, hello: SessionHello, transport: Transport, name: string) {
+    this.#shared = shared;
+    this.identity = identity;
+    this.hello = hello;
+    this.#transport = transport;
+    this.#name = name;
+    this.#outbox = new Outbox(transport, shared.live.limits.outboxBytes, this);
+    this.#openedAt = shared.clock.monotonic();
+    this.#idleSince = this.#openedAt;
+    this.#arm();
+  }
+
+  get operations(): number {
+    return this.#operations.size;
+  }
+
+  get transportName(): Transport['name'] {
+    return this.#transport.name;
+  }
+
+  start(id: string, request: GraphqlRequest, onEnd: () => void, onStart?: (refused: Refusal | null) => void): void {
+    if (this.#state === 'ended') return;
+    const caller: Caller = { onEnd, onStart };
+    const call = new PipelineCall();
+    this.#operations.set(id, call);
+    this.#idleSince = null;
+    const { operationsPerSession } = this.#shared.limits;
+    if (this.#operations.size > operationsPerSession) {
+      const error = new MillraceError(liveErrors.OPERATIONS_EXHAUSTED, `the connection runs ${operationsPerSession} operations already`);
+      return this.#refuse(id, call, caller, error);
+    }
+    void this.#run(id, request, call, caller);
+  }
+
+  stop(id: string): void {
+    const operation = this.#operations.get(id);
+    if (!operation) return;
+    this.#forget(id, operation);
+    operation.stop();
+  }
+
+  end(): void {
+    this.#apply('transport-gone');
+  }
+
+  // ---- the clock, the outbox and the host ------------------------------------------------------------------------------------
+
+  /** Ends the session from inside. `retryMs` is the hint of a drain. */
+  close(input: Extract<SessionInput, 'revoked' | 'drain'>, retryMs = 0): void {
+    this.#apply(input, retryMs);
+  }
+
+  onDue(): void {
+    const { clock, limits } = this.#shared;
+    const now = clock.monotonic();
+    if (this.identity.kind === 'user' && this.identity.expiresAt !== null && this.identity.expiresAt <= clock.now()) this.#apply('token-expired');
+    else if (now - this.#openedAt >= limits.maxAgeMs) this.#apply('max-age');
+    else if (this.#congestedSince !== null && now - this.#congestedSince >= limits.stuckMs) this.#apply('stuck');
+    else if (this.#idleSince !== null && now - this.#idleSince >= limits.idleMs) this.#apply('idle');
+    if (this.#state !== 'ended') this.#arm();
+  }
+
+  onCongested(): void {
+    this.#congestedSince = this.#shared.clock.monotonic();
+    this.#apply('over-bound');
+    this.#arm();
+  }
+
+  onUncongested(): void {
+    this.#congestedSince = null;
+    this.#apply('drained');
+  }
+
+  #apply(input: SessionInput, retryMs?: number): void {
+    const before = this.#state;
+    const step = nextSessionStep(before, input);
+    this.#state = step.state;
+    if (step.state !== 'ended' || before === 'ended') return;
+    const operations = [...this.#operations.values()];
+    this.#operations.clear();
+    // First the operations, so that nothing of theirs follows the closing.
+    this.#outbox.close();
+    for (const operation of operations) operation.stop();
+    this.#shared.wheel.cancel(this);
+    this.#shared.ended(this);
+    if (!step.close) return;
+    this.#shared.metrics.closed.inc({ reason: step.close.label });
+    this.#transport.close(input === 'drain' ? drainReason(retryMs ?? 0) : step.close);
+  }
+
+  /** One moment for all deadlines. Idleness is looked at when its time may be up, not at every start and end of an operation. */
+  #arm(): void {
+    const { clock, limits, wheel } = this.#shared;
+    const now = clock.monotonic();
+    let due = Math.min(this.#openedAt + limits.maxAgeMs, (this.#idleSince ?? now) + limits.idleMs);
+    if (this.#congestedSince !== null) due = Math.min(due, this.#congestedSince + limits.stuckMs);
+    if (this.identity.kind === 'user' && this.identity.expiresAt !== null) due = Math.min(due, now + this.identity.expiresAt - clock.now());
+    wheel.schedule(this, Math.max(0, due - now));
+  }
+
+  // ---- operations -----------------------------------------------------------------------------------------------------------
+
+  async #run(id: string, request: GraphqlRequest, call: PipelineCall, caller: Caller): Promise<void> {
+    this.#started += 1;
+    let outcome: OperationOutcome;
+    try {
+      outcome = await this.#shared.pipeline.run(request, {
+        identity: this.identity,
+        transport: this.#transport.name,
+        clientName: this.hello.clientName,
+        clientVersion: this.hello.clientVersion,
+        requestId: `${this.#name}-${this.#started}`,
+        signal: call.controller.signal,
+      });
+    } catch (error) {
+      this.#shared.log.error({ err: error }, 'the pipeline rejected, which it must not');
+      return this.#refuse(id, call, caller, toMillraceError(error));
+    }
+    this.#shared.metrics.operations.inc({ outcome: outcome.kind });
+    if (this.#operations.get(id) !== call) return discard(outcome);
+    this.#settle(id, request, call, caller, outcome);
+  }
+
+  #settle(id: string, request: GraphqlRequest, call: PipelineCall, caller: Caller, outcome: OperationOutcome): void {
+    switch (outcome.kind) {
+      case 'result':
+        caller.onStart?.(null);
+        this.#outbox.write(this.#outbox.codec.next(id, Buffer.from(outcome.text), null));
+        this.#outbox.write(this.#outbox.codec.complete(id));
+        return this.#finish(id, call, caller.onEnd);
+      case 'refused':
+        return this.#refuseWith(id, call, caller, { errors: outcome.errors, status: outcome.status });
+      case 'live':
+      case 'stream':
+        return this.#subscribe(id, request, call, caller, outcome);
+    }
+  }
+
+  #subscribe(id: string, request: GraphqlRequest, call: PipelineCall, caller: Caller, outcome: Extract<OperationOutcome, { kind: 'live' | 'stream' }>): void {
+    const { subscriptionsPerSession } = this.#shared.limits;
+    if (this.#subscriptions >= subscriptionsPerSession) {
+      discard(outcome);
+      const error = new MillraceError(liveErrors.SUBSCRIPTIONS_EXHAUSTED, `the connection has ${subscriptionsPerSession} subscriptions already`);
+      return this.#refuse(id, call, caller, error);
+    }
+    if (outcome.kind === 'stream') {
+      caller.onStart?.(null);
+      const pump: StreamPump = new StreamPump(this.#outbox, id, outcome.results, () => this.#finish(id, pump, caller.onEnd));
+      this.#replace(id, pump);
+      void pump.run();
+      return;
+    }
+    this.#subscribeLive(id, request, call, caller, outcome);
+  }
+
+  #subscribeLive(id: string, request: GraphqlRequest, call: PipelineCall, caller: Caller, outcome: Extract<OperationOutcome, { kind: 'live' }>): void {
+    const { operation, plan, variables, lease } = outcome;
+    const { onEnd } = caller;
+    let started = false;
+    try {
+      const subscription = this.#shared.live.subscribe({
+        operation,
+        plan,
+        variables,
+        lease,
+        rawVariables: request.variables,
+        identity: this.identity,
+        outbox: this.#outbox,
+        operationId: id,
+        lastCursor: request.lastCursor,
+        onEnd: () => {
+          const present = this.#operations.get(id);
+          if (present) this.#finish(id, present, onEnd);
+        },
+      });
+      started = true;
+      this.#replace(id, subscription);
+      caller.onStart?.(null);
+    } catch (error) {
+      // What the transport throws from `onStart` is not a refusal.
+      if (started) throw error;
+      this.#refuse(id, call, caller, toMillraceError(error));
+    }
+  }
+
+  #replace(id: string, operation: Operation): void {
+    this.#operations.set(id, operation);
+    this.#subscriptions += 1;
+  }
+
+  #refuse(id: string, operation: Operation, caller: Caller, error: MillraceError): void {
+    if (error.spec.class === 'internal') this.#shared.log.error({ err: error.cause ?? error }, 'an operation could not be started');
+    this.#refuseWith(id, operation, caller, { errors: errorsText(error), status: error.spec.http });
+  }
+
+  #refuseWith(id: string, operation: Operation, caller: Caller, refusal: Refusal): void {
+    if (this.#operations.get(id) !== operation) return;
+    if (caller.onStart) caller.onStart(refusal);
+    else this.#outbox.write(this.#outbox.codec.error(id, refusal.errors));
+    this.#finish(id, operation, caller.onEnd);
+  }
+
+  #finish(id: string, operation: Operation, onEnd: () => void): void {
+    if (this.#operations.get(id) !== operation) return;
+    this.#forget(id, operation);
+    onEnd();
+  }
+
+  #forget(id: string, operation: Operation): void {
+    this.#operations.delete(id);
+    if (!(operation instanceof PipelineCall)) this.#subscriptions -= 1;
+    if (this.#operations.size === 0) this.#idleSince = this.#shared.clock.monotonic();
+  }
+}
+
+/** An outcome that came after the client had stopped the operation: what it holds is given back. */
+function discard(outcome: OperationOutcome): void {
+  if (outcome.kind === 'live') outcome.lease.release();
+  else if (outcome.kind === 'stream') void closeQuietly(outcome.results[Symbol.asyncIterator]());
+}
