@@ -56,12 +56,12 @@ describe('finding values in JSON bytes', () => {
   });
 
   test('the last of duplicate names counts, and names may be escaped or not ASCII', () => {
-    const bytes = Buffer.from('{"a":1,"\\u0061":2,"é":3,"b":{"c":4},"b":5}');
+    const bytes = Buffer.from('{"a":1,"\\u0061":2,"é":3,"b":{"c":4},"b":5,"\\\\n":6}');
     const at = (...path: string[]): string | null => {
       const span = findPath(bytes, 0, bytes.length, path);
       return span && textOf(bytes, span.start, span.end);
     };
-    expect([at('a'), at('é'), at('b'), at('b', 'c'), at('Ã©')]).toEqual(['2', '3', '5', null, null]);
+    expect([at('a'), at('é'), at('b'), at('b', 'c'), at('Ã©'), at('\\n'), at('\\\\n')]).toEqual(['2', '3', '5', null, null, '6', null]);
   });
 
   test('one line: only white space between tokens goes, in linear time', () => {

@@ -145,9 +145,10 @@ function eachMember(
 function keyIs(bytes: Uint8Array, start: number, end: number, name: string): boolean {
   if (end - start - 2 !== name.length) return keyIsSlow(bytes, start, end, name);
   for (let i = 0; i < name.length; i++) {
-    if (bytes[start + 1 + i] !== name.charCodeAt(i)) return keyIsSlow(bytes, start, end, name);
+    const c = name.charCodeAt(i);
+    // Beyond ASCII a byte is not a character, and after a backslash it is not itself: equal bytes may be another name.
+    if (c > 0x7f || c === BACKSLASH || bytes[start + 1 + i] !== c) return keyIsSlow(bytes, start, end, name);
   }
-  // A key with a backslash or a non-ASCII character can have as many bytes as `name` has units and still be another key.
   return true;
 }
 
