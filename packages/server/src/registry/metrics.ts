@@ -1,0 +1,26 @@
+import type { Counter, Gauge, Histogram } from 'prom-client';
+import type { Metrics } from '../kit/metrics.ts';
+
+export type RegistryMetrics = {
+  /** By kind (`push`, `deactivate`, `delete`) and outcome (`changed`, `unchanged` or an error code). */
+  readonly changes: Counter<'kind' | 'outcome'>;
+  /** Changes that another process overtook and that were tried again. */
+  readonly conflicts: Counter;
+  readonly composeSeconds: Histogram;
+  readonly releases: Counter;
+  readonly services: Gauge;
+  readonly watchers: Gauge;
+  readonly requests: Counter<'path' | 'status'>;
+};
+
+export function createRegistryMetrics(metrics: Metrics): RegistryMetrics {
+  return {
+    changes: metrics.counter('registry_changes_total', 'Changes asked for, by kind and outcome', ['kind', 'outcome']),
+    conflicts: metrics.counter('registry_conflicts_total', 'Changes overtaken by another process and tried again'),
+    composeSeconds: metrics.histogram('registry_compose_seconds', 'Time to compose all services', [0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30]),
+    releases: metrics.counter('registry_releases_total', 'Releases published to watchers of this process'),
+    services: metrics.gauge('registry_services', 'Services with an active schema'),
+    watchers: metrics.gauge('registry_watchers', 'Connections that follow the releases over HTTP'),
+    requests: metrics.counter('registry_requests_total', 'HTTP requests by path and status', ['path', 'status']),
+  };
+}
