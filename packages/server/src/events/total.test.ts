@@ -40,7 +40,19 @@ const jsonText: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   ),
 })).value;
 
+/** Near to an event: an entity with one member replaced or added, in one of the envelopes. */
+const entityText = fc.tuple(name, jsonText).map(([key, value]) => `{"id":"1","__proto__":2,"company_id":"acme","${key}":${value}}`);
+const nearText = fc.tuple(entityText, entityText, fc.constantFrom(
+  (a: string, _: string) => a,
+  (a: string, b: string) => `{"current":${a},"previous":${b},"meta":{"action":"added"}}`,
+  (a: string, b: string) => `{"op":"u","source":{"lsn":1},"after":${a},"before":${b}}`,
+  (a: string, b: string) => `{"schema":null,"payload":{"op":"d","source":${b},"after":null,"before":${a}}}`,
+  (a: string, _: string) => `{"specversion":"1.0","id":"1","source":"s","type":"crm.deals.added","data":${a}}`,
+  (a: string, b: string) => `{"id":"1","company_id":"acme","title":${a},"before":${b}}`,
+)).map(([a, b, wrap]) => wrap(a, b));
+
 const body: fc.Arbitrary<Uint8Array> = fc.oneof(
+  { weight: 8, arbitrary: nearText.map((text) => Buffer.from(text)) },
   { weight: 8, arbitrary: jsonText.map((text) => Buffer.from(text)) },
   { weight: 2, arbitrary: jsonText.map((text) => Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), Buffer.from(text)])) },
   { weight: 2, arbitrary: fc.tuple(jsonText, fc.nat(60)).map(([text, cut]) => Buffer.from(text).subarray(0, cut)) },
