@@ -1,6 +1,7 @@
 import type { ExecutionResult, GraphQLError, GraphQLSchema } from 'graphql';
 import type { LiveType } from '../events/live-type.ts';
 import type { JsonObject } from '../kit/json.ts';
+import type { SubgraphOperation } from './fetch-task.ts';
 
 /**
  * One release made executable: schema, planner, subgraph clients. Generations are built beside the running one, swapped by one
@@ -102,17 +103,30 @@ export interface GenerationLease {
 
 /** PORT. One GraphQL request to one subgraph. */
 export interface SubgraphClient {
-  /** Resolves with whatever GraphQL result the subgraph gave; rejects with SUBGRAPH_UNREACHABLE, SUBGRAPH_TIMEOUT, SUBGRAPH_BAD_ANSWER, SUBGRAPH_OPEN_CIRCUIT. */
-  execute(request: SubgraphRequest): Promise<ExecutionResult>;
+  /**
+   * Resolves with whatever GraphQL result the subgraph gave, its shape beyond `data` and `errors` unchecked; rejects with
+   * SUBGRAPH_UNREACHABLE, SUBGRAPH_TIMEOUT, SUBGRAPH_BAD_ANSWER, SUBGRAPH_OPEN_CIRCUIT, SUBGRAPH_OVERLOADED, REQUEST_CANCELLED.
+   */
+  execute(request: SubgraphRequest): Promise<SubgraphAnswer>;
+  /**
+   * Opens a subscription that the subgraph serves itself. Ends when the upstream completes; throws a MillraceError when the upstream
+   * cannot be reached or breaks. Ending the iteration closes the upstream.
+   */
+  subscribe(request: SubgraphRequest): AsyncIterable<SubgraphAnswer>;
   close(): Promise<void>;
 }
 
+export type SubgraphAnswer = {
+  readonly data?: { [key: string]: unknown } | null;
+  readonly errors?: readonly unknown[];
+};
+
 export type SubgraphRequest = {
-  readonly subgraph: string;
-  readonly query: string;
-  readonly operationName: string | null;
-  readonly variables: Readonly<Record<string, unknown>>;
+  readonly operation: SubgraphOperation;
+  /** JSON text of an object: representations are built as text once and never parsed again on this side. */
+  readonly variables: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | null;
+  /** Absolute, on the monotonic clock, ms. */
   readonly deadline: number;
 };

@@ -1,0 +1,41 @@
+import { parentPort } from 'node:worker_threads';
+import { QueryPlanner } from '@graphql-hive/router-query-planner';
+import type { PlannerReply, PlannerRequest } from './planner-protocol.ts';
+
+/** The thread that plans: the planner's constructor blocks, for seconds on a large graph, and would stop every socket on the main thread. */
+const planners = new Map<number, QueryPlanner>();
+const NO_LABELS = new Set<string>();
+
+function reply(message: PlannerReply): void {
+  parentPort?.postMessage(message);
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function build(generation: number, supergraphSdl: string): void {
+  try {
+    const planner = new QueryPlanner(supergraphSdl);
+    planners.set(generation, planner);
+    reply({ kind: 'built', generation, consumerSchema: planner.consumerSchema });
+  } catch (error) {
+    reply({ kind: 'build-failed', generation, message: reason(error) });
+  }
+}
+
+async function plan(id: number, generation: number, query: string, operationName: string | null): Promise<void> {
+  try {
+    const planner = planners.get(generation);
+    if (!planner) throw new Error(`generation ${generation} is not built`);
+    reply({ kind: 'planned', id, plan: await planner.planAsync(query, operationName, NO_LABELS, 0) });
+  } catch (error) {
+    reply({ kind: 'plan-failed', id, message: reason(error) });
+  }
+}
+
+parentPort?.on('message', (request: PlannerRequest) => {
+  if (request.kind === 'build') build(request.generation, request.supergraphSdl);
+  else if (request.kind === 'dispose') planners.delete(request.generation);
+  else void plan(request.id, request.generation, request.query, request.operationName);
+});

@@ -1,0 +1,191 @@
+import { Pool } from 'undici';
+import { type Clock, systemClock } from '../kit/clock.ts';
+import { type ErrorSpec, MillraceError } from '../kit/errors.ts';
+import { CLOSED, type Circuit, type CircuitRules, admit, settle } from './circuit.ts';
+import { supergraphErrors } from './errors.ts';
+import type { SubgraphAnswer, SubgraphClient, SubgraphRequest } from './generation.ts';
+import { readGraphqlAnswer } from './graphql-answer.ts';
+import { type Exchange, exchange } from './http-exchange.ts';
+import type { SupergraphMetrics } from './metrics.ts';
+import type { SubgraphTarget } from './release.ts';
+import { type UpstreamOptions, Upstreams } from './upstreams.ts';
+
+export type SubgraphClientOptions = {
+  readonly targets: ReadonlyMap<string, SubgraphTarget>;
+  readonly metrics?: SupergraphMetrics;
+  readonly clock?: Clock;
+  /** Connections kept open to one origin. */
+  readonly connectionsMax?: number;
+  /** Requests to one subgraph under way or waiting for a connection; beyond it SUBGRAPH_OVERLOADED. */
+  readonly inFlightMax?: number;
+  readonly responseBytesMax?: number;
+  /** Failures in a row that open the circuit breaker, and how long it stays open. */
+  readonly circuit?: CircuitRules;
+  readonly upstream?: UpstreamOptions;
+};
+
+export const SUBGRAPH_CLIENT_DEFAULTS = {
+  connectionsMax: 64,
+  inFlightMax: 2000,
+  responseBytesMax: 32 * 1024 * 1024,
+  circuit: { threshold: 8, openMs: 5000 },
+} as const;
+
+/** GraphQL over HTTP to the subgraphs of one release, on kept-alive connections. */
+export function createSubgraphClient(options: SubgraphClientOptions): SubgraphClient {
+  return new HttpSubgraphClient(options);
+}
+
+type Subgraph = {
+  readonly name: string;
+  /** Null: the registered address is not one. */
+  readonly url: URL | null;
+  readonly path: string;
+  circuit: Circuit;
+  inFlight: number;
+};
+
+class HttpSubgraphClient implements SubgraphClient {
+  readonly #subgraphs = new Map<string, Subgraph>();
+  readonly #pools = new Map<string, Pool>();
+  readonly #clock: Clock;
+  readonly #options: SubgraphClientOptions;
+  readonly #rules: CircuitRules;
+  readonly #upstreams: Upstreams;
+
+  constructor(options: SubgraphClientOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#rules = options.circuit ?? SUBGRAPH_CLIENT_DEFAULTS.circuit;
+    this.#upstreams = new Upstreams(options.targets, this.#clock, options.metrics, options.upstream ?? {});
+    for (const target of options.targets.values()) {
+      const url = httpUrl(target.url);
+      this.#subgraphs.set(target.name, { name: target.name, url, path: url ? url.pathname + url.search : '', circuit: CLOSED, inFlight: 0 });
+    }
+  }
+
+  execute(request: SubgraphRequest): Promise<SubgraphAnswer> {
+    return new Promise((resolve, reject) => {
+      const subgraph = this.#subgraphs.get(request.operation.subgraph);
+      const refused = this.#refuse(subgraph, request);
+      if (refused || !subgraph?.url) {
+        const error = refused ?? failure('SUBGRAPH_UNREACHABLE', request, 'has no usable address');
+        this.#options.metrics?.failures.labels(request.operation.subgraph, error.code).inc();
+        reject(error);
+        return;
+      }
+      subgraph.inFlight++;
+      this.#options.metrics?.inFlight.labels(subgraph.name).set(subgraph.inFlight);
+      const started = this.#clock.monotonic();
+      this.#send(subgraph, subgraph.url, request, request.operation.type === 'query' ? 1 : 0, (result) => {
+        this.#ended(subgraph, result, started);
+        if (result instanceof MillraceError) reject(result);
+        else resolve(result);
+      });
+    });
+  }
+
+  subscribe(request: SubgraphRequest): AsyncIterable<SubgraphAnswer> {
+    return this.#upstreams.subscribe(request);
+  }
+
+  /** Decided before any work. Admitting a request through a half-open circuit makes it the probe. */
+  #refuse(subgraph: Subgraph | undefined, request: SubgraphRequest): MillraceError | null {
+    if (!subgraph) return failure('SUBGRAPH_UNREACHABLE', request, 'is not part of the current release');
+    if (request.signal?.aborted) return failure('REQUEST_CANCELLED', request, 'was not asked: the caller went away');
+    if (request.deadline <= this.#clock.monotonic()) return failure('SUBGRAPH_TIMEOUT', request, 'was not asked: the deadline has passed');
+    if (subgraph.inFlight >= (this.#options.inFlightMax ?? SUBGRAPH_CLIENT_DEFAULTS.inFlightMax))
+      return failure('SUBGRAPH_OVERLOADED', request, `has ${subgraph.inFlight} requests under way`);
+    const { admitted, circuit } = admit(subgraph.circuit, this.#clock.monotonic());
+    subgraph.circuit = circuit;
+    return admitted ? null : failure('SUBGRAPH_OPEN_CIRCUIT', request, 'failed repeatedly and is left alone for some seconds');
+  }
+
+  #send(subgraph: Subgraph, url: URL, request: SubgraphRequest, retries: number, done: (result: SubgraphAnswer | MillraceError) => void): void {
+    this.#options.metrics?.requests.labels(subgraph.name).inc();
+    const exchanged = {
+      path: subgraph.path,
+      headers: { accept: ACCEPT, 'content-type': 'application/json', ...request.headers },
+      body: `${request.operation.bodyPrefix}${request.variables}}`,
+      signal: request.signal,
+      timeoutMs: request.deadline - this.#clock.monotonic(),
+      responseBytesMax: this.#options.responseBytesMax ?? SUBGRAPH_CLIENT_DEFAULTS.responseBytesMax,
+    };
+    exchange(this.#pool(url), exchanged, this.#clock, (result) => {
+      // A kept-alive connection may be closed by the other side just as a request leaves on it; a query may be sent again, a mutation not.
+      if (result.kind === 'broken' && result.beforeAnswer && retries > 0 && request.deadline > this.#clock.monotonic()) {
+        this.#options.metrics?.retries.labels(subgraph.name).inc();
+        this.#send(subgraph, url, request, retries - 1, done);
+      } else done(readExchange(result, request));
+    });
+  }
+
+  #ended(subgraph: Subgraph, result: SubgraphAnswer | MillraceError, started: number): void {
+    const now = this.#clock.monotonic();
+    subgraph.inFlight--;
+    const cancelled = result instanceof MillraceError && result.spec === supergraphErrors.REQUEST_CANCELLED;
+    const outcome = cancelled ? 'cancelled' : result instanceof MillraceError ? 'failure' : 'success';
+    subgraph.circuit = settle(subgraph.circuit, outcome, now, this.#rules);
+    const metrics = this.#options.metrics;
+    if (!metrics) return;
+    metrics.inFlight.labels(subgraph.name).set(subgraph.inFlight);
+    metrics.circuit.labels(subgraph.name).set(subgraph.circuit.kind === 'open' ? 1 : 0);
+    if (result instanceof MillraceError) metrics.failures.labels(subgraph.name, result.code).inc();
+    else metrics.seconds.labels(subgraph.name).observe((now - started) / 1000);
+  }
+
+  #pool(url: URL): Pool {
+    let pool = this.#pools.get(url.origin);
+    if (!pool) {
+      const connections = this.#options.connectionsMax ?? SUBGRAPH_CLIENT_DEFAULTS.connectionsMax;
+      // Deadlines are ours; undici's own time-outs would end a request earlier, with another code.
+      pool = new Pool(url.origin, { connections, headersTimeout: 0, bodyTimeout: 0 });
+      this.#pools.set(url.origin, pool);
+    }
+    return pool;
+  }
+
+  async close(): Promise<void> {
+    this.#upstreams.close();
+    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+  }
+}
+
+const ACCEPT = 'application/graphql-response+json, application/json';
+
+function httpUrl(text: string): URL | null {
+  if (!URL.canParse(text)) return null;
+  const url = new URL(text);
+  return url.protocol === 'http:' || url.protocol === 'https:' ? url : null;
+}
+
+function readExchange(result: Exchange, request: SubgraphRequest): SubgraphAnswer | MillraceError {
+  switch (result.kind) {
+    case 'answer':
+      return readAnswer(result, request);
+    case 'broken':
+      return failure('SUBGRAPH_UNREACHABLE', request, `could not be reached (${result.reason})`);
+    case 'timeout':
+      return failure('SUBGRAPH_TIMEOUT', request, 'did not answer before the deadline');
+    case 'cancelled':
+      return failure('REQUEST_CANCELLED', request, 'was not waited for: the caller went away');
+    case 'too-large':
+      return failure('SUBGRAPH_BAD_ANSWER', request, 'answered more bytes than are allowed');
+  }
+}
+
+function readAnswer(answer: Exchange & { kind: 'answer' }, request: SubgraphRequest): SubgraphAnswer | MillraceError {
+  if (!/json/i.test(answer.contentType)) return failure('SUBGRAPH_BAD_ANSWER', request, `answered status ${answer.status} that is not JSON`);
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(answer.text);
+  } catch {
+    return failure('SUBGRAPH_BAD_ANSWER', request, `answered status ${answer.status} with JSON that does not parse`);
+  }
+  return readGraphqlAnswer(parsed) ?? failure('SUBGRAPH_BAD_ANSWER', request, `answered status ${answer.status} with JSON that is no GraphQL result`);
+}
+
+export function failure(code: keyof typeof supergraphErrors, request: SubgraphRequest, what: string): MillraceError {
+  const spec: ErrorSpec = supergraphErrors[code];
+  return new MillraceError(spec, `subgraph "${request.operation.subgraph}" ${what}`, { serviceName: request.operation.subgraph });
+}
