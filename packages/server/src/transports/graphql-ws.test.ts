@@ -153,6 +153,7 @@ describe('graphql-transport-ws: close codes', () => {
     const parts = await new RawClient(server.ws).opened();
     for (let i = 0; i < 20; i++) parts.ws.send('x'.repeat(100), { fin: false });
     expect((await parts.closed).code).toBe(1009);
+    await server.untilConnections(0);
     expect(await server.metrics.text()).toContain('millrace_transports_closed_total{protocol="ws",reason="message_too_big"} 2');
   });
 
@@ -189,7 +190,7 @@ describe('graphql-transport-ws: close codes', () => {
     gate.resolve();
     await new Promise(setImmediate);
     expect(server.host.sessions.map((s) => s.ended)).toEqual([1]);
-    expect(server.connections.size).toBe(0);
+    await server.untilConnections(0);
   });
 });
 
@@ -409,7 +410,7 @@ describe('graphql-transport-ws: keep-alive and drain', () => {
     clock.advance(6_000);
     socket.resume();
     await once(socket, 'close');
-    expect(server.connections.size).toBe(0);
+    await server.untilConnections(0);
   });
 
   it('drains: refuses newcomers, closes all with a hint when to come back, and resolves when they are gone', async () => {

@@ -55,6 +55,10 @@ export async function startTestServer(options: TestServerOptions = {}) {
     port,
     ws: `ws://127.0.0.1:${port}/graphql`,
     sse: `http://127.0.0.1:${port}/graphql/stream`,
+    /** The client hears of a close before the server is done with it. */
+    async untilConnections(count: number): Promise<void> {
+      while (connections.size !== count) await new Promise(setImmediate);
+    },
     async [Symbol.asyncDispose](): Promise<void> {
       wheel.close();
       // Upgraded sockets are no longer the HTTP server's to close, but it waits for them.

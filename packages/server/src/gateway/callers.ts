@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto';
+import type { Identity } from '../access/identity.ts';
+import { identityHeaders } from '../access/upstream-headers.ts';
+
+/** As whom subgraphs are asked, and who may share work. Made once per identity object, which lives as long as its token is cached. */
+export type Caller = { readonly view: string; readonly headers: Readonly<Record<string, string>> };
+
+export class Callers {
+  readonly #forwardToken: boolean;
+  readonly #known = new WeakMap<Identity, Caller>();
+
+  constructor(forwardToken: boolean) {
+    this.#forwardToken = forwardToken;
+  }
+
+  of(identity: Identity): Caller {
+    let caller = this.#known.get(identity);
+    if (!caller) {
+      caller = { view: this.#view(identity), headers: identityHeaders(identity, identity.tenant, 'user', this.#forwardToken) };
+      this.#known.set(identity, caller);
+    }
+    return caller;
+  }
+
+  /** JSON, so that no choice of names makes two views equal. A forwarded token is part of it: subgraphs may read claims that we do not. */
+  #view(identity: Identity): string {
+    if (identity.kind === 'anonymous') return JSON.stringify(['anonymous', identity.tenant]);
+    const token = this.#forwardToken ? createHash('sha256').update(identity.token).digest('base64url') : null;
+    const sorted = (names: readonly string[]): string[] => [...names].sort();
+    return JSON.stringify(['user', identity.tenant, identity.issuer, identity.user, sorted(identity.roles), sorted(identity.groups), sorted(identity.scopes), token]);
+  }
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** A W3C trace context, or null: a malformed one would make subgraphs drop their own. */
+export function validTraceparent(value: unknown): string | null {
+  return typeof value === 'string' && TRACEPARENT.test(value) && !value.startsWith('ff') ? value : null;
+}

@@ -1,0 +1,81 @@
+import { defineErrors } from '../kit/errors.ts';
+
+export const gatewayErrors = defineErrors({
+  GRAPHQL_PARSE_FAILED: {
+    class: 'input',
+    http: 400,
+    retryable: false,
+    meaning: 'The document is not GraphQL.',
+    action: 'Mend the syntax at the place that `locations` names.',
+  },
+  GRAPHQL_VALIDATION_FAILED: {
+    class: 'input',
+    http: 400,
+    retryable: false,
+    meaning: 'The document does not fit the schema.',
+    action: 'Compare it with the schema; GraphiQL shows the fields there are.',
+  },
+  BAD_USER_INPUT: {
+    class: 'input',
+    http: 400,
+    retryable: false,
+    meaning: 'A variable or argument does not fit its type.',
+    action: 'Mend the variable that the message names.',
+  },
+  BAD_REQUEST: {
+    class: 'input',
+    http: 400,
+    retryable: false,
+    meaning: 'The request is not a GraphQL request.',
+    action: 'Send a JSON object with a string query, and objects (or null) as variables and extensions.',
+  },
+  BATCHING_NOT_SUPPORTED: {
+    class: 'input',
+    http: 400,
+    retryable: false,
+    meaning: 'A list of operations in one request.',
+    action: 'Send one operation per request, or several root fields in one operation.',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    class: 'input',
+    http: 415,
+    retryable: false,
+    meaning: 'The body is not application/json in UTF-8.',
+    action: 'Send Content-Type: application/json.',
+  },
+  NOT_ACCEPTABLE: {
+    class: 'input',
+    http: 406,
+    retryable: false,
+    meaning: 'The Accept header takes neither of the media types of GraphQL over HTTP.',
+    action: 'Accept application/graphql-response+json or application/json.',
+  },
+  METHOD_NOT_ALLOWED: {
+    class: 'input',
+    http: 405,
+    retryable: false,
+    meaning: 'The method does not fit: only GET and POST, and with GET only queries.',
+    action: 'Use POST.',
+  },
+  BODY_TOO_LARGE: {
+    class: 'limit',
+    http: 413,
+    retryable: false,
+    meaning: 'The request body or URL is over the limit.',
+    action: 'Send a smaller document or fewer variables.',
+  },
+  SUBSCRIPTION_NEEDS_STREAM: {
+    class: 'input',
+    http: 406,
+    retryable: false,
+    meaning: 'A subscription over plain HTTP, which has one answer only.',
+    action: 'Use graphql-transport-ws, or accept text/event-stream.',
+  },
+  SHUTTING_DOWN: {
+    class: 'limit',
+    http: 503,
+    retryable: true,
+    meaning: 'The server takes no new operations.',
+    action: 'Try again after the Retry-After seconds.',
+  },
+});
