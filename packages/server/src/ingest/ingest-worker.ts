@@ -13,9 +13,10 @@ import type { Metrics } from '../kit/metrics.ts';
 import type { Random } from '../kit/random.ts';
 import { BREAKER_DEFAULTS, type BreakerOptions, DeadLetterBreaker } from './breaker.ts';
 import { ingestErrors } from './errors.ts';
-import type { EventTrace, TraceEntry, TraceOutcome } from './event-trace.ts';
+import type { EventTrace } from './event-trace.ts';
 import { Lanes, type Run } from './lanes.ts';
 import { type IngestMetrics, createIngestMetrics } from './metrics.ts';
+import { Outcomes } from './outcomes.ts';
 
 export type IngestOptions = {
   /** Records pulled and not settled. */
@@ -71,6 +72,9 @@ type Item = {
 /** An item with the events that it became; they stand in the publish call from `first` on. */
 type Pending = { readonly item: Item; readonly events: readonly LiveEvent[]; readonly first: number };
 
+/** What one publish call carries, and from which item of which run each part comes. */
+type Mapped = { readonly events: readonly LiveEvent[]; readonly byRun: readonly (readonly Pending[])[] };
+
 /**
  * Pulls records from one source, maps them, publishes their events and settles each record after its effect: a crash in between
  * redelivers, and the duplicate check of the channels absorbs it. Order per key; keys do not wait for each other.
@@ -81,6 +85,7 @@ export class IngestWorker {
   readonly #lanes: Lanes<Item>;
   readonly #breaker: DeadLetterBreaker;
   readonly #metrics: IngestMetrics;
+  readonly #outcomes: Outcomes;
   #publishing = 0;
   #lag = 0;
   #stopping = false;
@@ -103,6 +108,7 @@ export class IngestWorker {
       breakerOpen: () => (this.#breaker.state === 'closed' ? 0 : 1),
       lag: () => this.#lastLag(),
     });
+    this.#outcomes = new Outcomes(ports, this.#metrics, this.#breaker);
   }
 
   /** Opens the source and begins. Rejects where the source does not open. */
@@ -205,7 +211,7 @@ export class IngestWorker {
   }
 
   /** Settles what is no event for anybody; what is left must be published. */
-  #mapRuns(runs: readonly Run<Item>[]): { readonly events: readonly LiveEvent[]; readonly byRun: readonly (readonly Pending[])[] } {
+  #mapRuns(runs: readonly Run<Item>[]): Mapped {
     const events: LiveEvent[] = [];
     const byRun = runs.map((run) => {
       const pending: Pending[] = [];
@@ -224,16 +230,15 @@ export class IngestWorker {
   #eventsOf(item: Item): readonly LiveEvent[] {
     const outcome = this.#mapped(item);
     if (outcome.kind === 'reject') {
-      this.#dead(item, outcome.code, outcome.reason);
+      this.#outcomes.dead(item.record, outcome.code, outcome.reason);
       return [];
     }
     if (outcome.kind === 'drop') {
-      this.#tell(item, 'dropped', null, { reason: outcome.reason });
-      this.#done(item);
+      this.#outcomes.dropped(item.record, outcome.reason);
       return [];
     }
-    const wanted = outcome.events.filter((event) => this.#isWanted(item, event));
-    if (wanted.length === 0) this.#done(item);
+    const wanted = outcome.events.filter((event) => this.#isWanted(item.record, event));
+    if (wanted.length === 0) this.#outcomes.done(item.record);
     return wanted;
   }
 
@@ -249,18 +254,20 @@ export class IngestWorker {
     }
   }
 
-  #isWanted(item: Item, event: LiveEvent): boolean {
+  #isWanted(record: SourceRecord, event: LiveEvent): boolean {
     if (this.#ports.channels.interested(event)) return true;
-    this.#tell(item, 'no-interest', event, {});
+    this.#outcomes.noInterest(record, event);
     return false;
   }
 
-  async #publish(runs: readonly Run<Item>[], { events, byRun }: { readonly events: readonly LiveEvent[]; readonly byRun: readonly (readonly Pending[])[] }): Promise<void> {
+  async #publish(runs: readonly Run<Item>[], { events, byRun }: Mapped): Promise<void> {
     this.#publishing++;
     let results: readonly PublishResult[] | null = null;
     try {
       results = await this.#ports.channels.publish(events);
+      if (results.length !== events.length) throw new Error(`the channels answered ${results.length} of ${events.length} events`);
     } catch (error) {
+      results = null;
       this.#failed(runs, byRun, error);
     }
     if (results) this.#published(runs, byRun, results);
@@ -272,22 +279,12 @@ export class IngestWorker {
     const now = this.#ports.clock.monotonic();
     for (const pending of byRun) {
       for (const { item, events, first } of pending) {
-        for (let i = 0; i < events.length; i++) this.#tellPublished(item, events[i] as LiveEvent, results[first + i]);
+        events.forEach((event, i) => this.#outcomes.published(item.record, event, results[first + i] as PublishResult));
         this.#metrics.latency.observe((now - item.startedAt) / 1_000);
-        this.#done(item);
+        this.#outcomes.done(item.record);
       }
     }
     for (const run of runs) this.#lanes.finish(run);
-  }
-
-  #tellPublished(item: Item, event: LiveEvent, result: PublishResult | undefined): void {
-    const { audience } = event;
-    if (!result || result.kind !== 'published') {
-      this.#tell(item, result?.kind ?? 'no-interest', event, {});
-      return;
-    }
-    if (audience.kind === 'members' && audience.users.length === 0 && audience.groups.length === 0) this.#metrics.hidden.inc();
-    this.#tell(item, 'published', event, { channel: result.position });
   }
 
   /** Nothing of the call counts: every record of it is parked with its key, or dead after its last attempt. */
@@ -304,8 +301,7 @@ export class IngestWorker {
         item.firstError ??= message;
         if (item.record.attempt + item.failures - 1 >= this.#options.maxAttempts) this.#giveUp(item, message);
         else {
-          this.#metrics.retries.inc();
-          this.#tell(item, 'retry', null, { code: ingestErrors.PUBLISH_FAILED.code, reason: message });
+          this.#outcomes.retry(item.record, message);
           rest.push(item);
         }
       }
@@ -318,56 +314,7 @@ export class IngestWorker {
 
   #giveUp(item: Item, message: string): void {
     const attempts = item.record.attempt + item.failures - 1;
-    this.#dead(item, ingestErrors.PUBLISH_FAILED.code, `not published in ${attempts} attempts; ${message}`, { attempts, firstError: item.firstError ?? message });
-  }
-
-  #done(item: Item): void {
-    this.#ports.source.settle(item.record, { kind: 'done' });
-    this.#decide(false);
-  }
-
-  #dead(item: Item, code: string, reason: string, history: { readonly attempts?: number; readonly firstError?: string } = {}): void {
-    this.#metrics.rejects.inc({ code });
-    this.#tell(item, 'rejected', null, { code, reason });
-    this.#ports.source.settle(item.record, { kind: 'dead', code, reason, ...history });
-    this.#decide(true);
-  }
-
-  #decide(dead: boolean): void {
-    const before = this.#breaker.state;
-    this.#breaker.decide(dead, this.#ports.clock.monotonic());
-    const after = this.#breaker.state;
-    if (before === after) return;
-    const { logger, source, clock } = this.#ports;
-    if (after === 'open') {
-      this.#metrics.breakerTrips.inc();
-      const pauseMs = Math.round(this.#breaker.until - clock.monotonic());
-      logger.error({ source: source.name, pauseMs }, 'most records are dead letters: the source is paused; see `millrace dead-letters list`');
-    } else logger.info({ source: source.name }, 'records are good again: the source goes on');
-  }
-
-  #tell(
-    { record }: Item,
-    outcome: TraceOutcome,
-    event: LiveEvent | null,
-    { code = null, reason = null, channel = null }: Partial<Pick<TraceEntry, 'code' | 'reason' | 'channel'>>,
-  ): void {
-    this.#metrics.outcome[outcome].inc();
-    this.#ports.trace.record({
-      time: this.#ports.clock.now(),
-      topic: record.topic,
-      position: record.position,
-      outcome,
-      code,
-      reason,
-      tenant: event?.tenant ?? null,
-      type: event?.type ?? null,
-      key: event?.key ?? null,
-      action: event?.action ?? null,
-      id: event?.id ?? null,
-      at: event?.at ?? null,
-      channel,
-    });
+    this.#outcomes.dead(item.record, ingestErrors.PUBLISH_FAILED.code, `not published in ${attempts} attempts; ${message}`, { attempts, firstError: item.firstError ?? message });
   }
 
   /** One timer for the next thing that time brings: a parked key that falls due, or the end of the breaker's pause. */

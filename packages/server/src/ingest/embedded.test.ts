@@ -1,0 +1,100 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded.ts';
+import type { SinkRecord } from '../brokers/event-sink.ts';
+import { createBrokersMetrics } from '../brokers/metrics.ts';
+import { systemClock } from '../kit/clock.ts';
+import { silentLogger } from '../kit/log.ts';
+import { Metrics } from '../kit/metrics.ts';
+import { systemRandom } from '../kit/random.ts';
+import { EventTrace } from './event-trace.ts';
+import { FakeChannels, dealType } from './fakes.ts';
+import { type IngestOptions, IngestWorker } from './ingest-worker.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'millrace-ingest-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+type House = { readonly log: EmbeddedLog; readonly worker: IngestWorker; readonly trace: EventTrace; close(): Promise<void> };
+
+async function open(channels: FakeChannels, options: Partial<IngestOptions> = {}): Promise<House> {
+  const metrics = new Metrics();
+  const log = openEmbeddedLog(join(folder, 'log.sqlite'), { logger: silentLogger, metrics: createBrokersMetrics(metrics) });
+  const trace = new EventTrace();
+  const worker = new IngestWorker(
+    { source: log.source('ingest'), channels, liveTypesFor: () => [dealType()], trace, clock: systemClock, random: systemRandom, logger: silentLogger, metrics },
+    options,
+  );
+  await worker.start();
+  return { log, worker, trace, close: async () => {
+    await worker.stop();
+    await log.close();
+  } };
+}
+
+let nextEvent = 0;
+function record(key: string, body: string): SinkRecord {
+  return { topic: 'crm.deals', key, headers: new Map([['content-type', 'application/json']]), value: Buffer.from(body), timestamp: Date.now(), eventId: `e${nextEvent++}` };
+}
+
+const deal = (key: string, n: number): SinkRecord => record(key, JSON.stringify({ id: key, company_id: 'acme', event_id: `${key}-${n}` }));
+
+async function outcomes(house: House, count: number): Promise<string[]> {
+  const subscription = house.trace.subscribe(1_000);
+  const seen: string[] = [];
+  for await (const batch of subscription ?? []) {
+    seen.push(...batch.entries.map((entry) => entry.outcome));
+    if (seen.length >= count) break;
+  }
+  return seen;
+}
+
+describe('ingest on the embedded log', () => {
+  test('carries appended records to the channels in order per key; nothing comes again after a restart', async () => {
+    const channels = new FakeChannels();
+    const first = await open(channels);
+    const records = Array.from({ length: 300 }, (_, i) => deal(`k${i % 7}`, i));
+    await first.log.sink.append(records);
+    await outcomes(first, 300);
+    await first.close();
+    for (let key = 0; key < 7; key++) {
+      const got = channels.published.filter((event) => event.key === `k${key}`).map((event) => event.id);
+      expect(got).toEqual(Array.from({ length: 300 }, (_, i) => i).filter((i) => i % 7 === key).map((i) => `k${key}-${i}`));
+    }
+    const second = await open(channels);
+    await second.log.sink.append([deal('k0', 300)]);
+    expect(await outcomes(second, 1)).toEqual(['published']);
+    await second.close();
+    expect(channels.published).toHaveLength(301);
+  });
+
+  test('poison is a dead letter with its bytes, code and reason', async () => {
+    const house = await open(new FakeChannels());
+    await house.log.sink.append([record('k', '{"id":1,'), deal('k', 1)]);
+    expect((await outcomes(house, 2)).sort()).toEqual(['published', 'rejected']);
+    await house.worker.stop();
+    const [row] = await house.log.deadLetters.list({ limit: 10 });
+    const letter = await house.log.deadLetters.show(row?.id ?? '');
+    expect(letter).toMatchObject({ code: 'JSON_INVALID', topic: 'crm.deals' });
+    expect(Buffer.from(letter?.record.value ?? []).toString()).toBe('{"id":1,');
+    await house.close();
+  });
+
+  test('what waits for a retry at the stop is delivered at the next start', async () => {
+    const channels = new FakeChannels();
+    channels.failures = 1;
+    const first = await open(channels, { backoff: { baseMs: 60_000, maxMs: 60_000 } });
+    await first.log.sink.append([deal('k', 1), deal('k', 2)]);
+    expect(await outcomes(first, 2)).toEqual(['retry', 'retry']);
+    await first.close();
+    expect(channels.published).toHaveLength(0);
+    const second = await open(channels);
+    expect(await outcomes(second, 2)).toEqual(['published', 'published']);
+    await second.close();
+    expect(channels.published.map((event) => event.id)).toEqual(['k-1', 'k-2']);
+  });
+});
