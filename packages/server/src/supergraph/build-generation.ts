@@ -1,5 +1,5 @@
 import {
-  type DocumentNode, GraphQLError, type GraphQLSchema, NoSchemaIntrospectionCustomRule, type ValidationRule, buildSchema, specifiedRules, validate,
+  type DocumentNode, GraphQLError, type GraphQLSchema, NoSchemaIntrospectionCustomRule, type ValidationRule, specifiedRules, validate,
 } from 'graphql';
 import { type Clock } from '../kit/clock.ts';
 import { MillraceError, toMillraceError } from '../kit/errors.ts';
@@ -20,6 +20,7 @@ import { createPassthroughPlan } from './passthrough-plan.ts';
 import { type CompiledPlan, compilePlan } from './plan-compiler.ts';
 import type { PlannedGraph, Planner } from './planner.ts';
 import { CompiledOperation } from './prepared-operation.ts';
+import { publicSchema } from './public-schema.ts';
 import type { Release } from './release.ts';
 import { TypeRelations } from './type-relations.ts';
 
@@ -76,7 +77,7 @@ class ReleaseGeneration implements BuiltGeneration {
     this.number = settings.number;
     this.digest = release.digest;
     this.liveTypes = release.liveTypes;
-    this.schema = buildSchema(graph.consumerSchema, { assumeValid: true, assumeValidSDL: true });
+    this.schema = publicSchema(graph.consumerSchema);
     this.#settings = settings;
     this.#graph = graph;
     this.#client = withLiveSubgraph(settings.client);

@@ -1,0 +1,68 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, describe, expect, it } from 'vitest';
+import { MillraceError } from '../kit/errors.ts';
+import { composed, federated } from './fixture.ts';
+import { createPlanner } from './planner.ts';
+
+const { supergraphSdl } = composed({ a: { sdl: federated('type Query { a: Int }'), resolvers: {} } });
+const directories: string[] = [];
+afterAll(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true }))));
+
+/** A worker that dies at the query `crash` and otherwise plans nothing. */
+async function crashingWorker(): Promise<URL> {
+  const directory = await mkdtemp(join(tmpdir(), 'planner-'));
+  directories.push(directory);
+  const file = join(directory, 'worker.mjs');
+  await writeFile(
+    file,
+    `import { parentPort } from 'node:worker_threads';
+     parentPort.on('message', (m) => {
+       if (m.kind === 'build') parentPort.postMessage({ kind: 'built', generation: m.generation, consumerSchema: 'x' });
+       if (m.kind === 'plan' && m.query === 'crash') process.exit(3);
+       if (m.kind === 'plan' && m.query !== 'hang') parentPort.postMessage({ kind: 'planned', id: m.id, plan: { kind: 'QueryPlan' } });
+     });`,
+  );
+  return pathToFileURL(file);
+}
+
+const codeOf = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => 'fine', (error: unknown) => (error instanceof MillraceError ? error.code : error));
+
+describe('the planner and its thread', () => {
+  it('plans for several generations, and refuses what cannot be planned', async () => {
+    const planner = createPlanner();
+    const first = await planner.build(supergraphSdl);
+    const second = await planner.build(supergraphSdl);
+    first.dispose();
+    expect((await second.plan('{ a }', null)).node?.kind).toBe('Fetch');
+    expect(await codeOf(first.plan('{ a }', null))).toBe('PLAN_FAILED');
+    expect(await codeOf(second.plan('{ nothing }', null))).toBe('PLAN_FAILED');
+    expect(await codeOf(planner.build('type Query { broken'))).toBe('PLAN_FAILED');
+    await planner.close();
+    expect(await codeOf(second.plan('{ a }', null))).toBe('PLANNER_UNAVAILABLE');
+  });
+
+  it('answers those who wait when the thread dies, and comes back with its generations', async () => {
+    let crashed = (): void => {};
+    const crash = new Promise<void>((resolve) => (crashed = resolve));
+    const planner = createPlanner({ workerUrl: await crashingWorker(), onCrash: crashed });
+    const graph = await planner.build('any');
+    const hanging = codeOf(graph.plan('hang', null));
+    expect(await codeOf(graph.plan('crash', null))).toBe('PLANNER_UNAVAILABLE');
+    expect(await hanging).toBe('PLANNER_UNAVAILABLE');
+    await crash;
+    await expect.poll(() => codeOf(graph.plan('fine', null))).toBe('fine');
+    await planner.close();
+  });
+
+  it('bounds what waits', async () => {
+    const planner = createPlanner({ workerUrl: await crashingWorker(), queueMax: 1 });
+    const graph = await planner.build('any');
+    const first = codeOf(graph.plan('hang', null));
+    expect(await codeOf(graph.plan('fine', null))).toBe('PLANNER_UNAVAILABLE');
+    await planner.close();
+    expect(await first).toBe('PLANNER_UNAVAILABLE');
+  });
+});
