@@ -169,6 +169,13 @@ export function registryStoreConformance(name: string, make: () => Promise<Store
       expect(await store.history(all[1]!.id, 2)).toEqual(all.slice(2, 4));
     });
 
+    it('knows who pushed each service last', async () => {
+      expect(await store.lastPushers()).toEqual(new Map());
+      await make_(push('a', 'v1', 'd1'), push('b', 'v1', 'x'), push('c', 'v1', 'y'));
+      await store.commit(await store.revision(), { writes: [push('b', 'v2', 'z'), push('a', 'v1', 'd1'), { kind: 'delete', service: 'c' }], release: null, at: AT, actor: 'bob' });
+      expect(await store.lastPushers()).toEqual(new Map([['a', 'ann'], ['b', 'bob']]));
+    });
+
     it('keeps documents, never overwrites one, and no more than the bound', async () => {
       expect(await store.persistQuery('k1', '{a}', AT, 2)).toBe(true);
       expect(await store.persistQuery('k1', '{evil}', AT, 2)).toBe(true);

@@ -93,6 +93,16 @@ export class KyselyStore implements RegistryStore {
     });
   }
 
+  lastPushers(): Promise<ReadonlyMap<string, string>> {
+    return this.#guard(async () => {
+      const rows = await this.#db.selectFrom('registry_changes as c').innerJoin('registry_services as sv', 'sv.name', 'c.service')
+        .select(['c.service as service', 'c.actor as actor']).where('c.kind', '=', 'push')
+        .where((eb) => eb('c.id', '=', eb.selectFrom('registry_changes as d').whereRef('d.service', '=', 'c.service').where('d.kind', '=', 'push').select(({ fn }) => fn.max('d.id').as('top'))))
+        .execute();
+      return new Map(rows.map((row) => [row.service, row.actor]));
+    });
+  }
+
   persistedQuery(key: string): Promise<string | null> {
     return this.#guard(async () => {
       const row = await this.#db.selectFrom('registry_persisted_queries').select('value').where('key', '=', key).executeTakeFirst();

@@ -100,10 +100,10 @@ export class Registry {
 
   /**
    * All or nothing: the rows in the order given, when they are stored and the release is published. Rejects with SDL_INVALID, VERSION_TAKEN, the code of
-   * the first composition problem, REGISTRY_BUSY, or as the store does.
+   * the first composition problem, REGISTRY_BUSY, or as the store does. Services in `remove` are forgotten in the same change; unknown ones are no fault.
    */
-  async push(requests: readonly PushRequest[], actor: string): Promise<readonly SchemaRow[]> {
-    const writes = requests.map(toWrite);
+  async push(requests: readonly PushRequest[], actor: string, remove: readonly string[] = []): Promise<readonly SchemaRow[]> {
+    const writes: readonly Write[] = [...remove.map((service) => ({ kind: 'delete', service }) as const), ...requests.map(toWrite)];
     const { rows, changed } = await this.#changes.make({ writes, actor, force: false, purpose: 'the schemas do not compose' });
     if (changed) this.log.info({ services: requests.map((r) => `${r.name}@${r.version}`), actor, release: this.#release?.digest }, 'schemas pushed');
     return rows;
@@ -156,6 +156,11 @@ export class Registry {
     const purpose = `service "${name}" cannot be deleted, the rest would not compose (force=true deletes it all the same)`;
     const { changed } = await this.#changes.make({ writes: [{ kind: 'delete', service: name }], actor, force: options.force, purpose });
     return changed ? service : null;
+  }
+
+  /** Names of the services that this actor pushed last. */
+  async servicesOf(actor: string): Promise<readonly string[]> {
+    return [...(await this.store.lastPushers())].filter(([, pusher]) => pusher === actor).map(([service]) => service);
   }
 
   history(before: number | null, limit: number): Promise<readonly HistoryRow[]> {

@@ -3,6 +3,8 @@ import type { Pin, PushRequest } from './registry.ts';
 import { Shape, type TextRule } from './shapes.ts';
 
 const NAME: TextRule = { min: 3, max: 200, name: true };
+/** Where no older registry set the rule. */
+const ANY_NAME: TextRule = { min: 1, max: 200, name: true };
 const VERSION: TextRule = { min: 1, max: 100, name: true };
 const SDL: TextRule = { min: 1 };
 const URL_HTTP: TextRule = { max: 255, optional: true, emptyIsNull: true, schemes: ['http', 'https'] };
@@ -17,7 +19,7 @@ export const DOCUMENT_MAX = 1024 * 1024;
 
 export function pushRequest(body: JsonObject): PushRequest {
   const shape = new Shape();
-  const request = readPush(shape, body, '');
+  const request = readPush(shape, body, '', NAME);
   shape.check();
   return request;
 }
@@ -26,15 +28,15 @@ export function pushAllRequest(body: JsonObject): readonly PushRequest[] {
   const shape = new Shape();
   shape.only(body, ['services']);
   const services = shape.objects(body, 'services', { min: 1, max: SERVICES_MAX, optional: false });
-  const requests = services.map((service, index) => readPush(shape, service, `services[${index}].`));
+  const requests = services.map((service, index) => readPush(shape, service, `services[${index}].`, ANY_NAME));
   shape.unique('services', requests.map((request) => request.name || null));
   shape.check();
   return requests;
 }
 
-function readPush(shape: Shape, body: JsonObject, prefix: string): PushRequest {
+function readPush(shape: Shape, body: JsonObject, prefix: string, nameRule: TextRule): PushRequest {
   const request = {
-    name: shape.text(body, 'name', NAME, prefix) ?? '',
+    name: shape.text(body, 'name', nameRule, prefix) ?? '',
     version: shape.text(body, 'version', VERSION, prefix) ?? '',
     typeDefs: shape.text(body, 'type_defs', SDL, prefix) ?? '',
     url: shape.text(body, 'url', URL_HTTP, prefix),
@@ -48,7 +50,7 @@ function readPush(shape: Shape, body: JsonObject, prefix: string): PushRequest {
 /** An address has no part in a comparison of schemas, so it is refused rather than ignored. */
 export function diffRequest(body: JsonObject): PushRequest {
   const shape = new Shape();
-  const { name, version, typeDefs, mappingDefs } = readPush(shape, body, '');
+  const { name, version, typeDefs, mappingDefs } = readPush(shape, body, '', NAME);
   for (const key of ['url', 'subscription_url']) if (Object.hasOwn(body, key)) shape.fault(key, 'is not allowed');
   shape.check();
   return { name, version, typeDefs, mappingDefs: mappingDefs ?? null };
@@ -59,7 +61,7 @@ export function composeRequest(body: JsonObject): readonly Pin[] {
   const shape = new Shape();
   const services = shape.objects(body, 'services', { min: 0, max: SERVICES_MAX, optional: true });
   const pins = services.map((service, index) => ({
-    name: shape.text(service, 'name', NAME, `services[${index}].`) ?? '',
+    name: shape.text(service, 'name', ANY_NAME, `services[${index}].`) ?? '',
     version: shape.text(service, 'version', VERSION, `services[${index}].`) ?? '',
   }));
   shape.unique('services', pins.map((pin) => pin.name || null));

@@ -1,10 +1,14 @@
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createRequire } from 'node:module';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { forge, hmac } from '../access/test-tokens.ts';
 import { DEV_ISSUER } from '../access/dev-tokens.ts';
 import { decodeRelease } from './release-json.ts';
 import { SDL, startTestRegistry, type TestRegistry } from './test-registry.ts';
+
+// Vite resolves graphql to its ES build and Node to its CommonJS build; graphql refuses schemas of the other one. This is what Node does.
+vi.mock('graphql', () => ({ ...(createRequire(import.meta.url)('graphql') as object) }));
 
 let it_: TestRegistry;
 beforeEach(async () => {
@@ -63,7 +67,7 @@ describe('before anything is pushed', () => {
 describe('push', () => {
   it('answers with the row, and the service is in latest and in the supergraph', async () => {
     const answer = await call('POST', '/schema/push', users);
-    const row = { service_id: expect.any(Number), version: 'v1', added_time: '2026-11-18T14:26:40.000Z', name: 'users', url: 'http://users.test/graphql', is_active: 1, type_defs: SDL.users };
+    const row = { service_id: expect.any(Number), version: 'v1', added_time: '2026-11-18T11:06:40.000Z', name: 'users', url: 'http://users.test/graphql', is_active: 1, type_defs: SDL.users };
     const { data } = answer.json as { data: { schema_id: number; service_id: number } };
     expect(answer).toMatchObject({ status: 200 });
     expect(answer.json).toEqual({ success: true, data: { ...row, id: expect.any(Number), schema_id: expect.any(Number) } });
@@ -102,7 +106,7 @@ describe('push', () => {
   it('reports what does not compose by service, type and field', async () => {
     await call('POST', '/schema/push', users);
     expect(await call('POST', '/schema/push', { name: 'other', version: 'v1', type_defs: SDL.clashing })).toMatchObject({
-      status: 400, json: failure(expect.stringContaining('me'), 'COMPOSITION_FAILED', [expect.objectContaining({ code: 'COMPOSITION_FAILED', type: 'Query', field: 'me' })]),
+      status: 400, json: failure(expect.stringContaining('me'), 'COMPOSITION_FAILED', expect.arrayContaining([expect.objectContaining({ code: 'COMPOSITION_FAILED', service: 'other', type: 'Query', field: 'me' })])),
     });
     expect(await call('POST', '/schema/push', { name: 'deals', version: 'v1', type_defs: SDL.dealsWithoutTenant })).toMatchObject({
       status: 400, json: failure(expect.stringContaining('type Deal'), 'LIVE_TENANT_MISSING', [expect.objectContaining({ service: 'deals', type: 'Deal' })]),
@@ -201,7 +205,7 @@ describe('validate and diff', () => {
     const first = await call('POST', '/schema/diff', { name: 'users', version: 'v1', type_defs: SDL.users });
     expect(first).toMatchObject({ status: 200, json: { data: expect.arrayContaining([expect.objectContaining({ type: 'TYPE_ADDED' })]) } });
     await call('POST', '/schema/push-all', { services: [users, deals] });
-    const { json } = await call('POST', '/schema/diff', { name: 'deals', version: 'v2', type_defs: SDL.deals.replace('@live(topic: "crm.deals", tenant: "company_id")', '') });
+    const { json } = await call('POST', '/schema/diff', { name: 'deals', version: 'v2', type_defs: SDL.deals.replace('@live(topic: "crm.deals", tenant: "company_id")', '').replace(' @carried owner', ' owner') });
     expect(json).toMatchObject({ data: expect.arrayContaining([expect.objectContaining({ criticality: expect.objectContaining({ level: 'BREAKING' }), path: 'DealEvent' })]) });
   });
 
@@ -263,7 +267,7 @@ describe('push-all', () => {
     [{}, '"services" is required'],
     [{ services: [] }, '"services" must contain at least 1 items'],
     [{ services: Array.from({ length: 1001 }, () => ({})) }, '"services" must contain less than or equal to 1000 items'],
-    [{ services: [{ ...users, name: 'x' }] }, '"services[0].name" length must be at least 3 characters long'],
+    [{ services: [{ ...users, name: '' }] }, '"services[0].name" is not allowed to be empty'],
     [{ services: [users, users] }, '"services[1]" contains a duplicate value'],
     [{ services: [users], extra: 1 }, '"extra" is not allowed'],
   ])('refuses a wrong shape', async (body, message) => {

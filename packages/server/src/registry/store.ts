@@ -22,6 +22,8 @@ export interface RegistryStore {
   release(): Promise<{ readonly revision: number; readonly digest: string | null; readonly body: string | null }>;
   /** Newest first; ids below `before`. */
   history(before: number | null, limit: number): Promise<readonly HistoryRow[]>;
+  /** Who pushed each known service last, by service name. */
+  lastPushers(): Promise<ReadonlyMap<string, string>>;
   persistedQuery(key: string): Promise<string | null>;
   /** False where `max` documents are kept already and this is not one of them. Never overwrites. */
   persistQuery(key: string, value: string, at: string, max: number): Promise<boolean>;
