@@ -10,12 +10,20 @@ export const ACTION_SYNONYMS: ReadonlyMap<string, LiveAction> = new Map([
   ...['deleted', 'delete', 'removed', 'remove', 'destroyed', 'destroy'].map((word) => [word, 'DELETED'] as const),
 ]);
 
-const DEBEZIUM_OPS: ReadonlyMap<string, LiveAction> = new Map([['c', 'ADDED'], ['r', 'ADDED'], ['u', 'CHANGED'], ['d', 'DELETED']]);
+const DEBEZIUM_OPS: ReadonlyMap<string, LiveAction> = new Map([
+  ['c', 'ADDED'],
+  ['r', 'ADDED'],
+  ['u', 'CHANGED'],
+  ['d', 'DELETED'],
+]);
 
 const DEFAULT_ACTION_MEMBER = 'action';
 const VERSION_SEGMENT = /^v\d+$/;
 
-export type ActionResult = { readonly kind: 'action'; readonly action: LiveAction } | { readonly kind: 'drop'; readonly reason: string } | Reject;
+export type ActionResult =
+  | { readonly kind: 'action'; readonly action: LiveAction }
+  | { readonly kind: 'drop'; readonly reason: string }
+  | Reject;
 
 const ADDED: ActionResult = { kind: 'action', action: 'ADDED' };
 const CHANGED: ActionResult = { kind: 'action', action: 'CHANGED' };

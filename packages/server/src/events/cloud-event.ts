@@ -75,7 +75,10 @@ export function decodeHeaderValue(raw: string): string | null {
   let value = raw;
   if (value.startsWith('"') && value.endsWith('"') && value.length > 1) value = value.slice(1, -1).replace(/\\(.)/g, '$1');
   if (!value.includes('%')) return value;
-  const bytes = Buffer.from(value.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))), 'latin1');
+  const bytes = Buffer.from(
+    value.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))),
+    'latin1',
+  );
   // Characters above U+00FF cannot come from an HTTP header; they would lose bits in latin1.
   if (/[^\u0000-\u00ff]/.test(value) || !isUtf8(bytes)) return null;
   return bytes.toString('utf8');

@@ -10,8 +10,21 @@ const OPS: ReadonlySet<string> = new Set(['c', 'u', 'd', 'r', 't', 'm']);
  * those that its connector writes. https://debezium.io/documentation/reference/stable/connectors/
  */
 const POSITION_MEMBERS = [
-  'lsn', 'gtid', 'file', 'pos', 'row', 'change_lsn', 'commit_lsn', 'event_serial_no',
-  'scn', 'commit_scn', 'rs_id', 'ssn', 'ord', 'vgtid', 'txId',
+  'lsn',
+  'gtid',
+  'file',
+  'pos',
+  'row',
+  'change_lsn',
+  'commit_lsn',
+  'event_serial_no',
+  'scn',
+  'commit_scn',
+  'rs_id',
+  'ssn',
+  'ord',
+  'vgtid',
+  'txId',
 ] as const;
 
 /** The object with op, source, before and after: the body itself, or the payload beside a schema. Null where it is no change event. */
@@ -64,7 +77,9 @@ export function debeziumId({ op, source }: DebeziumChange, key: string | null): 
     if (typeof value === 'string' || typeof value === 'number') position.push(`${name}=${value}`);
   }
   if (position.length === 0 || (position.length === 1 && position[0]?.startsWith('txId'))) return null;
-  const table = ['connector', 'name', 'db', 'schema', 'table', 'collection'].map((name) => scalar(source[name])).filter((part) => part !== '');
+  const table = ['connector', 'name', 'db', 'schema', 'table', 'collection']
+    .map((name) => scalar(source[name]))
+    .filter((part) => part !== '');
   return `dbz:${table.join('.')}:${position.join(',')}:${op}:${key ?? ''}`;
 }
 

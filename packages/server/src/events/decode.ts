@@ -46,7 +46,8 @@ function byContent(document: Document, contentType: string | undefined): CloudRe
 function byCloudType(document: Document, contentType: string): CloudResult {
   const type = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase();
   if (type === 'application/cloudevents+json' || type === 'application/cloudevents') return structuredEvent(document);
-  if (type === 'application/cloudevents-batch+json') return reject('CLOUDEVENT_INVALID', 'a batch must be sent to POST /events, which splits it');
+  if (type === 'application/cloudevents-batch+json')
+    return reject('CLOUDEVENT_INVALID', 'a batch must be sent to POST /events, which splits it');
   return reject('CONTENT_TYPE_UNSUPPORTED', 'of the CloudEvents formats only JSON is supported');
 }
 

@@ -5,12 +5,31 @@ import type { LiveType } from './live-type.ts';
 import { mapEvent } from './map-event.ts';
 
 const type: LiveType = {
-  name: 'Deal', subgraph: 'crm', broker: 'default', topic: 't', tenant: { kind: 'constant', tenant: 'acme' }, key: [], visibility: 'TENANT',
-  audience: { users: ['users'], groups: ['groups'], owner: ['owner'] }, version: null, format: 'JSON', entity: ['now'], before: ['then'], action: ['action'],
-  actions: new Map(), unknownAction: 'reject', eventId: ['event_id'], at: ['at'], carried: [], fieldName: 'deal', list: null,
+  name: 'Deal',
+  subgraph: 'crm',
+  broker: 'default',
+  topic: 't',
+  tenant: { kind: 'constant', tenant: 'acme' },
+  key: [],
+  visibility: 'TENANT',
+  audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
+  version: null,
+  format: 'JSON',
+  entity: ['now'],
+  before: ['then'],
+  action: ['action'],
+  actions: new Map(),
+  unknownAction: 'reject',
+  eventId: ['event_id'],
+  at: ['at'],
+  carried: [],
+  fieldName: 'deal',
+  list: null,
 };
 
-const image = fc.dictionary(fc.constantFrom('a', 'b', 'c', '1', '0', '__proto__', 'constructor', 'é"'), fc.jsonValue({ maxDepth: 2 }), { noNullPrototype: true });
+const image = fc.dictionary(fc.constantFrom('a', 'b', 'c', '1', '0', '__proto__', 'constructor', 'é"'), fc.jsonValue({ maxDepth: 2 }), {
+  noNullPrototype: true,
+});
 
 describe('delta', () => {
   test('what was, with the delta applied, is what is; and a member that is in it differs', () => {
@@ -28,7 +47,8 @@ describe('delta', () => {
         }
         expect(patched).toEqual(is);
         for (const [name, changed] of delta) {
-          if (typeof changed !== 'object' && (typeof changed !== 'number' || Number.isSafeInteger(changed))) expect(was.get(name)).not.toBe(changed);
+          if (typeof changed !== 'object' && (typeof changed !== 'number' || Number.isSafeInteger(changed)))
+            expect(was.get(name)).not.toBe(changed);
         }
       }),
       { numRuns: 500 },

@@ -9,7 +9,11 @@ import type { LiveType } from './live-type.ts';
  * compared by their digits. Where the entity is the whole body, members of the envelope (`before` itself; action, event id and
  * time, unless the image before has them too) do not count as the entity's.
  */
-export function deltaOf(frame: EventFrame, { entity, before }: { readonly entity: Image; readonly before: Image | null }, type: LiveType): string | null {
+export function deltaOf(
+  frame: EventFrame,
+  { entity, before }: { readonly entity: Image; readonly before: Image | null },
+  type: LiveType,
+): string | null {
   if (!before || before === entity) return null;
   const { bytes } = frame.payload.document;
   const now = membersAt(bytes, entity);

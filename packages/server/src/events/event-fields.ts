@@ -39,8 +39,10 @@ export function keyOf(frame: EventFrame, entity: Image, type: LiveType): Text<st
     const value = valueAt(entity.value, path) ?? null;
     const part = typeof value === 'string' ? value : integerText(frame, { value, path: [...entity.path, ...path] });
     if (part === null && typeof value === 'number') return reject('KEY_INVALID', `key field ${field} must be a string or an integer`);
-    if (part === null || part === '') return reject('KEY_MISSING', `key field ${field} (${path.join('.')}) must be a string or an integer, got ${kindOf(value)}`);
-    if (part.length > MAX_ID_LENGTH || !part.isWellFormed()) return reject('KEY_INVALID', `key field ${field} must have at most ${MAX_ID_LENGTH} valid characters`);
+    if (part === null || part === '')
+      return reject('KEY_MISSING', `key field ${field} (${path.join('.')}) must be a string or an integer, got ${kindOf(value)}`);
+    if (part.length > MAX_ID_LENGTH || !part.isWellFormed())
+      return reject('KEY_INVALID', `key field ${field} must have at most ${MAX_ID_LENGTH} valid characters`);
     parts.push(part);
   }
   return parts.length === 1 ? (parts[0] ?? null) : JSON.stringify(parts);
@@ -52,7 +54,10 @@ export function versionOf(frame: EventFrame, entity: Image, type: LiveType): num
   if (!found) return null;
   const version = typeof found.value === 'string' && /^\d{1,16}$/.test(found.value) ? Number(found.value) : found.value;
   if (typeof version === 'number' && Number.isSafeInteger(version) && version >= 0) return version;
-  return reject('VERSION_INVALID', `the version at ${type.version.join('.')} must be an integer from 0 to 2^53-1, got ${kindOf(found.value)}`);
+  return reject(
+    'VERSION_INVALID',
+    `the version at ${type.version.join('.')} must be an integer from 0 to 2^53-1, got ${kindOf(found.value)}`,
+  );
 }
 
 const PUBLIC: Audience = { kind: 'public' };
@@ -67,18 +72,23 @@ export function audienceOf(frame: EventFrame, entity: Image, type: LiveType): Au
 function membersOf(frame: EventFrame, entity: Image, paths: AudiencePaths): Audience | Reject {
   const users = new Set<string>();
   const groups = new Set<string>();
-  for (const [path, into] of [[paths.users, users], [paths.owner, users], [paths.groups, groups]] as const) {
+  for (const [path, into] of [
+    [paths.users, users],
+    [paths.owner, users],
+    [paths.groups, groups],
+  ] as const) {
     const found = lookUp(frame, entity, path);
     if (found && !collect(found.value, into)) {
       return reject('AUDIENCE_INVALID', `${path.join('.')} must be an id or a list of ids, each a string or an integer`);
     }
-    if (users.size + groups.size > MAX_AUDIENCE) return reject('AUDIENCE_TOO_LARGE', `the event names more than ${MAX_AUDIENCE} users and groups`);
+    if (users.size + groups.size > MAX_AUDIENCE)
+      return reject('AUDIENCE_TOO_LARGE', `the event names more than ${MAX_AUDIENCE} users and groups`);
   }
   return { kind: 'members', users: [...users], groups: [...groups] };
 }
 
 function collect(value: Json, into: Set<string>): boolean {
-  const items: readonly Json[] = Array.isArray(value) ? value : [value as Json];
+  const items: readonly Json[] = Array.isArray(value) ? value : [value];
   for (const item of items) {
     // A list that a database aggregated over an outer join holds null for "nobody".
     if (item === null) continue;

@@ -24,7 +24,10 @@ export function frameOf({ document, envelope }: DecodedBody, type: LiveType): Ev
   const event = envelope.kind === 'debezium' ? envelope.event : envelope.kind === 'cloudevent' ? envelope : null;
   if (event && type.format !== 'DEBEZIUM') return { kind: 'frame', payload: event.data, event, change: null };
   if (type.format === 'AUTO') return plain;
-  return reject('FORMAT_MISMATCH', `${type.name} takes ${type.format} only, and this is ${envelope.kind === 'plain' ? 'plain JSON' : envelope.kind}`);
+  return reject(
+    'FORMAT_MISMATCH',
+    `${type.name} takes ${type.format} only, and this is ${envelope.kind === 'plain' ? 'plain JSON' : envelope.kind}`,
+  );
 }
 
 /** An object within a payload's document; `path` leads to it from the document's root. */

@@ -31,7 +31,14 @@ function fromUnix(value: number): string | null {
 }
 
 function fromParts(text: string, parts: RegExpExecArray): string | null {
-  const [year, month, day, hour, minute, second] = [Number(parts[1]), Number(parts[2]), Number(parts[3]), Number(parts[4]), Number(parts[5]), Number(parts[6])];
+  const [year, month, day, hour, minute, second] = [
+    Number(parts[1]),
+    Number(parts[2]),
+    Number(parts[3]),
+    Number(parts[4]),
+    Number(parts[5]),
+    Number(parts[6]),
+  ];
   if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 60) return null;
   if (parts[8] === 'Z' && parts[0][10] === 'T' && second < 60) return text;
   const offsetMinutes = parts[9] ? Number(parts[10]) * 60 + Number(parts[11]) : 0;

@@ -76,7 +76,10 @@ function idOf(frame: EventFrame, type: LiveType, key: string | null): string | R
   if (value === null) return digestOf(frame);
   const id = typeof value === 'string' ? value : integerText(frame, { value, path: [...frame.payload.path, ...type.eventId] });
   if (id !== null && id !== '' && id.length <= MAX_ID_LENGTH) return id;
-  return reject('EVENT_ID_INVALID', `the event id at ${type.eventId.join('.')} must be a non-empty string or an integer of at most ${MAX_ID_LENGTH} characters`);
+  return reject(
+    'EVENT_ID_INVALID',
+    `the event id at ${type.eventId.join('.')} must be a non-empty string or an integer of at most ${MAX_ID_LENGTH} characters`,
+  );
 }
 
 function digestOf({ payload: { document } }: EventFrame): string {

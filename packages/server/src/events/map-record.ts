@@ -1,8 +1,10 @@
 import type { Decoded } from './decoded.ts';
 import type { Reject } from './errors.ts';
+import { MAX_ID_LENGTH } from './event-fields.ts';
 import type { LiveEvent } from './live-event.ts';
-import type { LiveType } from './live-type.ts';
+import { type LiveType, valueAt } from './live-type.ts';
 import { mapEvent } from './map-event.ts';
+import { cloudEventOf } from './topic-of.ts';
 
 /** What a record means to all live types of its topic together. */
 export type RecordOutcome =
@@ -28,6 +30,18 @@ export function mapRecord(decoded: Decoded, types: readonly LiveType[]): RecordO
   }
   if (events.length > 0) return { kind: 'events', events, publicId };
   return firstReject ?? { kind: 'drop', reason: dropReason };
+}
+
+/** The id by which the producer knows a record that became no event, as far as it can be told. */
+export function publicIdOf(decoded: Decoded, types: readonly LiveType[]): string | null {
+  const event = cloudEventOf(decoded);
+  if (event) return event.attributes.id;
+  if (decoded.kind !== 'body') return null;
+  for (const { eventId } of types) {
+    const id = valueAt(decoded.document.value, eventId);
+    if (typeof id === 'string' && id.length <= MAX_ID_LENGTH) return id;
+  }
+  return null;
 }
 
 /**

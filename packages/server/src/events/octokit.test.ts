@@ -12,17 +12,44 @@ type Payload = {
   readonly repository?: { readonly owner: { readonly login: string } };
 };
 
-const folder = createRequire(import.meta.url).resolve('@octokit/webhooks-examples/package.json').replace(/package\.json$/, '');
-const hooks = JSON.parse(readFileSync(`${folder}api.github.com/index.json`, 'utf8')) as readonly { readonly name: string; readonly examples: readonly Payload[] }[];
+const folder = createRequire(import.meta.url)
+  .resolve('@octokit/webhooks-examples/package.json')
+  .replace(/package\.json$/, '');
+const hooks = JSON.parse(readFileSync(`${folder}api.github.com/index.json`, 'utf8')) as readonly {
+  readonly name: string;
+  readonly examples: readonly Payload[];
+}[];
 const bodies = hooks.flatMap(({ name, examples }) => examples.map((payload) => ({ name, payload })));
 
-const actions = new Map<string, LiveAction>([['opened', 'ADDED'], ['edited', 'CHANGED'], ['closed', 'CHANGED'], ['reopened', 'CHANGED'], ['deleted', 'DELETED']]);
+const actions = new Map<string, LiveAction>([
+  ['opened', 'ADDED'],
+  ['edited', 'CHANGED'],
+  ['closed', 'CHANGED'],
+  ['reopened', 'CHANGED'],
+  ['deleted', 'DELETED'],
+]);
 
 const issueType: LiveType = {
-  name: 'Issue', subgraph: 'github', broker: 'default', topic: 'github', tenant: { kind: 'path', path: ['repository', 'owner', 'login'] },
-  key: [{ field: 'id', path: ['id'] }], visibility: 'TENANT', audience: { users: ['users'], groups: ['groups'], owner: ['owner'] }, version: null, format: 'AUTO',
-  entity: ['issue'], before: ['before'], action: ['action'], actions, unknownAction: 'drop', eventId: ['event_id'], at: ['issue', 'updated_at'],
-  carried: [], fieldName: 'issue', list: null,
+  name: 'Issue',
+  subgraph: 'github',
+  broker: 'default',
+  topic: 'github',
+  tenant: { kind: 'path', path: ['repository', 'owner', 'login'] },
+  key: [{ field: 'id', path: ['id'] }],
+  visibility: 'TENANT',
+  audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
+  version: null,
+  format: 'AUTO',
+  entity: ['issue'],
+  before: ['before'],
+  action: ['action'],
+  actions,
+  unknownAction: 'drop',
+  eventId: ['event_id'],
+  at: ['issue', 'updated_at'],
+  carried: [],
+  fieldName: 'issue',
+  list: null,
 };
 
 describe('GitHub webhook bodies as plain JSON', () => {
@@ -34,14 +61,23 @@ describe('GitHub webhook bodies as plain JSON', () => {
     let events = 0;
     for (const { name, payload } of bodies) {
       const text = JSON.stringify(payload, null, 2);
-      const got = mapEvent(decode({ topic: 'github', key: null, headers: new Map([['content-type', 'application/json']]), value: Buffer.from(text), timestamp: 0 }, { receivedAt: 0 }), issueType);
+      const got = mapEvent(
+        decode(
+          { topic: 'github', key: null, headers: new Map([['content-type', 'application/json']]), value: Buffer.from(text), timestamp: 0 },
+          { receivedAt: 0 },
+        ),
+        issueType,
+      );
       const action = payload.action === undefined ? 'CHANGED' : actions.get(payload.action);
       if (action === undefined) expect(got.kind, name).toBe('drop');
       else if (!payload.issue) expect(got, name).toMatchObject({ kind: 'reject', code: 'ENTITY_MISSING' });
       else if (!payload.repository) expect(got, name).toMatchObject({ kind: 'reject', code: 'EVENT_TENANT_MISSING' });
       else {
         events++;
-        expect(got, name).toMatchObject({ kind: 'event', event: { tenant: payload.repository.owner.login, key: String(payload.issue.id), action, entity: payload.issue } });
+        expect(got, name).toMatchObject({
+          kind: 'event',
+          event: { tenant: payload.repository.owner.login, key: String(payload.issue.id), action, entity: payload.issue },
+        });
         if (got.kind === 'event') expect(JSON.parse(got.event.raw)).toEqual(payload.issue);
       }
     }

@@ -23,7 +23,13 @@ export type SplitBody =
 
 export const DEFAULT_MAX_EVENTS_PER_REQUEST = 1_000;
 
-const NDJSON_TYPES: ReadonlySet<string> = new Set(['application/x-ndjson', 'application/ndjson', 'application/jsonl', 'application/x-jsonlines', 'application/jsonlines']);
+const NDJSON_TYPES: ReadonlySet<string> = new Set([
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonlines',
+  'application/jsonlines',
+]);
 /** Taken too, because `curl -d` and fetch with a string say these without being asked. */
 const FORGIVEN_TYPES: ReadonlySet<string> = new Set(['', 'text/plain', 'application/x-www-form-urlencoded', 'application/octet-stream']);
 const LINE_BREAK = 0x0a;
@@ -38,13 +44,22 @@ export function splitBody(body: PostedBody): SplitBody {
   const headers = eventHeaders(body.headers);
   const type = mediaType(headers.get('content-type'));
   const record = (value: Uint8Array, own: ReadonlyMap<string, string> = headers): RawRecord => ({
-    topic: body.topic, key: null, headers: own, value, timestamp: body.receivedAt,
+    topic: body.topic,
+    key: null,
+    headers: own,
+    value,
+    timestamp: body.receivedAt,
   });
-  if (binaryPrefix(headers) && !type.startsWith('application/cloudevents')) return { kind: 'records', single: true, records: [record(body.bytes)] };
+  if (binaryPrefix(headers) && !type.startsWith('application/cloudevents'))
+    return { kind: 'records', single: true, records: [record(body.bytes)] };
   if (type.startsWith('application/cloudevents') && type !== 'application/cloudevents-batch+json') {
     return { kind: 'records', single: true, records: [record(body.bytes)] };
   }
-  if (!isSupported(type)) return reject('CONTENT_TYPE_UNSUPPORTED', `content type ${printable(type)} is not JSON; send application/json, application/x-ndjson or application/cloudevents+json`);
+  if (!isSupported(type))
+    return reject(
+      'CONTENT_TYPE_UNSUPPORTED',
+      `content type ${printable(type)} is not JSON; send application/json, application/x-ndjson or application/cloudevents+json`,
+    );
   return splitJson(body, type, headers, record);
 }
 
@@ -86,7 +101,7 @@ function tooMany(maxEvents: number): Reject {
 /** Lines that are not blank; one more than `max` at most. */
 function lines(bytes: Uint8Array, from: number, max: number): readonly Uint8Array[] {
   const found: Uint8Array[] = [];
-  for (let start = from; start < bytes.length && found.length <= max; ) {
+  for (let start = from; start < bytes.length && found.length <= max;) {
     const next = bytes.indexOf(LINE_BREAK, start);
     const end = next < 0 ? bytes.length : next;
     if (skipSpace(bytes, start, end) < end) found.push(bytes.subarray(start, end));
@@ -98,7 +113,7 @@ function lines(bytes: Uint8Array, from: number, max: number): readonly Uint8Arra
 /** JSON objects one after the other, each on a new line (NDJSON sent as JSON); null where it is not at least two of them. */
 function objects(bytes: Uint8Array, from: number, max: number): readonly Uint8Array[] | null {
   const found: Uint8Array[] = [];
-  for (let start = from; start < bytes.length && found.length <= max; ) {
+  for (let start = from; start < bytes.length && found.length <= max;) {
     if (bytes[start] !== OPEN_OBJECT) return null;
     const end = skipValue(bytes, start, bytes.length);
     if (end < 0) return null;

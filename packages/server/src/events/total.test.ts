@@ -11,45 +11,131 @@ import { splitBody } from './split-body.ts';
 /** Whatever arrives, the answer is an event that keeps its promises, a drop, or a reject with a code of the catalogue. */
 const types: readonly LiveType[] = (['AUTO', 'JSON', 'CLOUDEVENTS', 'DEBEZIUM'] as const).flatMap((format) => [
   type({ format }),
-  type({ format, entity: ['current'], before: ['previous'], action: ['meta', 'action'], version: ['rev'], visibility: 'EVENT', key: [{ field: 'id', path: ['id'] }, { field: '__proto__', path: ['__proto__'] }] }),
+  type({
+    format,
+    entity: ['current'],
+    before: ['previous'],
+    action: ['meta', 'action'],
+    version: ['rev'],
+    visibility: 'EVENT',
+    key: [
+      { field: 'id', path: ['id'] },
+      { field: '__proto__', path: ['__proto__'] },
+    ],
+  }),
 ]);
 
 function type(change: Partial<LiveType>): LiveType {
   return {
-    name: 'Deal', subgraph: 'crm', broker: 'default', topic: 'crm.deals', tenant: { kind: 'path', path: ['company_id'] },
-    key: [{ field: 'id', path: ['id'] }], visibility: 'TENANT', audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-    version: null, format: 'AUTO', entity: [], before: ['before'], action: ['action'], actions: new Map(), unknownAction: 'reject',
-    eventId: ['event_id'], at: ['at'], carried: [], fieldName: 'deal', list: null, ...change,
+    name: 'Deal',
+    subgraph: 'crm',
+    broker: 'default',
+    topic: 'crm.deals',
+    tenant: { kind: 'path', path: ['company_id'] },
+    key: [{ field: 'id', path: ['id'] }],
+    visibility: 'TENANT',
+    audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
+    version: null,
+    format: 'AUTO',
+    entity: [],
+    before: ['before'],
+    action: ['action'],
+    actions: new Map(),
+    unknownAction: 'reject',
+    eventId: ['event_id'],
+    at: ['at'],
+    carried: [],
+    fieldName: 'deal',
+    list: null,
+    ...change,
   };
 }
 
 /** Names that mean something to somebody, so that random objects get far into the mapping. */
 const name = fc.constantFrom(
-  'id', 'company_id', 'action', 'at', 'event_id', 'before', 'after', 'current', 'previous', 'meta', 'rev', 'users', 'groups', 'owner', 'op', 'source', 'payload', 'schema',
-  'specversion', 'type', 'data', 'data_base64', 'datacontenttype', 'time', 'ts_ms', 'lsn', '__proto__', 'constructor', 'toString', 'length', 'x',
+  'id',
+  'company_id',
+  'action',
+  'at',
+  'event_id',
+  'before',
+  'after',
+  'current',
+  'previous',
+  'meta',
+  'rev',
+  'users',
+  'groups',
+  'owner',
+  'op',
+  'source',
+  'payload',
+  'schema',
+  'specversion',
+  'type',
+  'data',
+  'data_base64',
+  'datacontenttype',
+  'time',
+  'ts_ms',
+  'lsn',
+  '__proto__',
+  'constructor',
+  'toString',
+  'length',
+  'x',
 );
 
 /** JSON texts that no serialiser writes: duplicates, huge numbers, escapes, odd white space, lone surrogates. */
 const jsonText: fc.Arbitrary<string> = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 5, withCrossShrink: true },
-    fc.constantFrom('1', '"1"', '"acme"', 'null', 'true', '-0', '1e400', '12345678901234567890', '0.1', '""', '"added"', '"c"', '"d"', '"1.0"', '"\\ud800"', '"\\u0000"', '"2026-01-01T00:00:00Z"', '1700000000', '"a\\"]}b"', '"e30="'),
+    fc.constantFrom(
+      '1',
+      '"1"',
+      '"acme"',
+      'null',
+      'true',
+      '-0',
+      '1e400',
+      '12345678901234567890',
+      '0.1',
+      '""',
+      '"added"',
+      '"c"',
+      '"d"',
+      '"1.0"',
+      '"\\ud800"',
+      '"\\u0000"',
+      '"2026-01-01T00:00:00Z"',
+      '1700000000',
+      '"a\\"]}b"',
+      '"e30="',
+    ),
     fc.string({ maxLength: 8 }).map((text) => JSON.stringify(text)),
     fc.array(tie('value'), { maxLength: 4 }).map((items) => `[${items.join(' ,\n')}]`),
-    fc.array(fc.tuple(name, tie('value')), { maxLength: 7 }).map((members) => `{${members.map(([key, value]) => `\t"${key}" : ${value}`).join(',')}}`),
+    fc
+      .array(fc.tuple(name, tie('value')), { maxLength: 7 })
+      .map((members) => `{${members.map(([key, value]) => `\t"${key}" : ${value}`).join(',')}}`),
   ),
 })).value;
 
 /** Near to an event: an entity with one member replaced or added, in one of the envelopes. */
 const entityText = fc.tuple(name, jsonText).map(([key, value]) => `{"id":"1","__proto__":2,"company_id":"acme","${key}":${value}}`);
-const nearText = fc.tuple(entityText, entityText, fc.constantFrom(
-  (a: string, _: string) => a,
-  (a: string, b: string) => `{"current":${a},"previous":${b},"meta":{"action":"added"}}`,
-  (a: string, b: string) => `{"op":"u","source":{"lsn":1},"after":${a},"before":${b}}`,
-  (a: string, b: string) => `{"schema":null,"payload":{"op":"d","source":${b},"after":null,"before":${a}}}`,
-  (a: string, _: string) => `{"specversion":"1.0","id":"1","source":"s","type":"crm.deals.added","data":${a}}`,
-  (a: string, b: string) => `{"id":"1","company_id":"acme","title":${a},"before":${b}}`,
-)).map(([a, b, wrap]) => wrap(a, b));
+const nearText = fc
+  .tuple(
+    entityText,
+    entityText,
+    fc.constantFrom(
+      (a: string, _: string) => a,
+      (a: string, b: string) => `{"current":${a},"previous":${b},"meta":{"action":"added"}}`,
+      (a: string, b: string) => `{"op":"u","source":{"lsn":1},"after":${a},"before":${b}}`,
+      (a: string, b: string) => `{"schema":null,"payload":{"op":"d","source":${b},"after":null,"before":${a}}}`,
+      (a: string, _: string) => `{"specversion":"1.0","id":"1","source":"s","type":"crm.deals.added","data":${a}}`,
+      (a: string, b: string) => `{"id":"1","company_id":"acme","title":${a},"before":${b}}`,
+    ),
+  )
+  .map(([a, b, wrap]) => wrap(a, b));
 
 const body: fc.Arbitrary<Uint8Array> = fc.oneof(
   { weight: 8, arbitrary: nearText.map((text) => Buffer.from(text)) },
@@ -67,13 +153,41 @@ function spoil(bytes: Buffer, at: number, byte: number): Buffer {
 
 const headers = fc
   .dictionary(
-    fc.constantFrom('content-type', 'ce-specversion', 'ce-id', 'ce-source', 'ce-type', 'ce-time', 'ce-__proto__', 'ce_specversion', 'traceparent'),
-    fc.oneof(fc.constantFrom('1.0', 'application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json', 'application/x-ndjson', '%C0%A0', '"', '%', '%zz', 'crm.deals.added'), fc.string({ maxLength: 10 })),
+    fc.constantFrom(
+      'content-type',
+      'ce-specversion',
+      'ce-id',
+      'ce-source',
+      'ce-type',
+      'ce-time',
+      'ce-__proto__',
+      'ce_specversion',
+      'traceparent',
+    ),
+    fc.oneof(
+      fc.constantFrom(
+        '1.0',
+        'application/json',
+        'application/cloudevents+json',
+        'application/cloudevents-batch+json',
+        'application/x-ndjson',
+        '%C0%A0',
+        '"',
+        '%',
+        '%zz',
+        'crm.deals.added',
+      ),
+      fc.string({ maxLength: 10 }),
+    ),
   )
   .map((entries) => new Map(Object.entries(entries)));
 
 const record: fc.Arbitrary<RawRecord> = fc.record({
-  topic: fc.constant('crm.deals'), key: fc.constant(null), headers, value: fc.option(body, { freq: 20 }), timestamp: fc.integer(),
+  topic: fc.constant('crm.deals'),
+  key: fc.constant(null),
+  headers,
+  value: fc.option(body, { freq: 20 }),
+  timestamp: fc.integer(),
 });
 
 describe('decoding and mapping are total', () => {
@@ -105,7 +219,11 @@ describe('decoding and mapping are total', () => {
   });
 
   test('no depth of nesting breaks anything', () => {
-    for (const text of ['['.repeat(1_000_000), '{"a":'.repeat(1_000_000), `{"id":"1","company_id":"acme","x":${'['.repeat(500_000)}${']'.repeat(500_000)}}`]) {
+    for (const text of [
+      '['.repeat(1_000_000),
+      '{"a":'.repeat(1_000_000),
+      `{"id":"1","company_id":"acme","x":${'['.repeat(500_000)}${']'.repeat(500_000)}}`,
+    ]) {
       const given: RawRecord = { topic: 't', key: null, headers: new Map(), value: Buffer.from(text), timestamp: 0 };
       expect(decode(given, { receivedAt: 0, maxBytes: 10_000_000 })).toMatchObject({ kind: 'reject', code: 'JSON_TOO_DEEP' });
       expect(decode(given, { receivedAt: 0, maxBytes: 1_000 })).toMatchObject({ kind: 'reject', code: 'EVENT_TOO_LARGE' });
@@ -115,17 +233,24 @@ describe('decoding and mapping are total', () => {
   test('an audience of more than 10,000 is refused', () => {
     const value = Buffer.from(JSON.stringify({ id: '1', company_id: 'acme', users: Array.from({ length: 10_001 }, (_, i) => i) }));
     const given: RawRecord = { topic: 't', key: null, headers: new Map(), value, timestamp: 0 };
-    expect(mapEvent(decode(given, { receivedAt: 0 }), type({ visibility: 'EVENT' }))).toMatchObject({ kind: 'reject', code: 'AUDIENCE_TOO_LARGE' });
+    expect(mapEvent(decode(given, { receivedAt: 0 }), type({ visibility: 'EVENT' }))).toMatchObject({
+      kind: 'reject',
+      code: 'AUDIENCE_TOO_LARGE',
+    });
   });
 
   test('reasons repeat nothing of the body', () => {
     fc.assert(
-      fc.property(fc.constantFrom('id', 'company_id', 'at', 'event_id', 'action', 'users', 'rev'), fc.constantFrom([], {}, '', 1.5, true, ' secret-value '), (member, value) => {
-        const text = JSON.stringify({ id: '1', company_id: 'acme', [member]: value, hidden: 'secret-value' });
-        const given: RawRecord = { topic: 't', key: null, headers: new Map(), value: Buffer.from(`${text}`), timestamp: 0 };
-        const result = mapEvent(decode(given, { receivedAt: 0 }), type({ visibility: 'EVENT', version: ['rev'] }));
-        if (result.kind === 'reject') expect(result.reason).not.toContain('secret-value');
-      }),
+      fc.property(
+        fc.constantFrom('id', 'company_id', 'at', 'event_id', 'action', 'users', 'rev'),
+        fc.constantFrom([], {}, '', 1.5, true, ' secret-value '),
+        (member, value) => {
+          const text = JSON.stringify({ id: '1', company_id: 'acme', [member]: value, hidden: 'secret-value' });
+          const given: RawRecord = { topic: 't', key: null, headers: new Map(), value: Buffer.from(text), timestamp: 0 };
+          const result = mapEvent(decode(given, { receivedAt: 0 }), type({ visibility: 'EVENT', version: ['rev'] }));
+          if (result.kind === 'reject') expect(result.reason).not.toContain('secret-value');
+        },
+      ),
     );
     const broken: RawRecord = { topic: 't', key: null, headers: new Map(), value: Buffer.from('{"password": secret-value}'), timestamp: 0 };
     const refused = decode(broken, { receivedAt: 0 });
@@ -155,7 +280,12 @@ describe('splitting bodies', () => {
           expect(Object.keys(eventErrors)).toContain(split.code);
           return;
         }
-        if (!isJson(whole) && !split.single && whole.toString().trimStart().startsWith('[') && given.get('content-type') !== 'application/x-ndjson') {
+        if (
+          !isJson(whole) &&
+          !split.single &&
+          whole.toString().trimStart().startsWith('[') &&
+          given.get('content-type') !== 'application/x-ndjson'
+        ) {
           expect(split.records.some(({ value }) => !isJson(Buffer.from(value ?? [])))).toBe(true);
         }
       }),
@@ -165,9 +295,12 @@ describe('splitting bodies', () => {
 
   test('credentials are not kept', () => {
     const split = splitBody({
-      bytes: Buffer.from('{}'), headers: { authorization: 'Bearer x', cookie: 'y', 'content-type': 'application/json', 'ce-id': '1', host: 'h' }, topic: '', receivedAt: 0,
+      bytes: Buffer.from('{}'),
+      headers: { authorization: 'Bearer x', cookie: 'y', 'content-type': 'application/json', 'ce-id': '1', host: 'h' },
+      topic: '',
+      receivedAt: 0,
     });
-    expect(split.kind === 'records' && [...(split.records[0]?.headers.keys() ?? [])].sort()).toEqual(['ce-id', 'content-type']);
+    expect(split.kind === 'records' && [...(split.records[0]?.headers.keys() ?? [])].toSorted()).toEqual(['ce-id', 'content-type']);
   });
 });
 

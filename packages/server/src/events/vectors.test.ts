@@ -11,14 +11,27 @@ const RECEIVED = Date.parse('2026-01-01T00:00:00Z');
 
 type Case = {
   readonly name: string;
-  readonly record: { readonly body?: string; readonly base64?: string; readonly headers?: Readonly<Record<string, string>>; readonly topic?: string };
+  readonly record: {
+    readonly body?: string;
+    readonly base64?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly topic?: string;
+  };
   readonly type?: TypeArguments;
   readonly expect: { readonly event?: Readonly<Record<string, unknown>>; readonly drop?: true; readonly reject?: string };
 };
 
 type TypeArguments = {
-  readonly tenant?: string; readonly key?: string; readonly version?: string; readonly visibility?: LiveType['visibility']; readonly format?: LiveType['format'];
-  readonly entity?: string; readonly before?: string; readonly action?: string; readonly eventId?: string; readonly at?: string;
+  readonly tenant?: string;
+  readonly key?: string;
+  readonly version?: string;
+  readonly visibility?: LiveType['visibility'];
+  readonly format?: LiveType['format'];
+  readonly entity?: string;
+  readonly before?: string;
+  readonly action?: string;
+  readonly eventId?: string;
+  readonly at?: string;
   readonly actions?: readonly { readonly from: string; readonly to: 'ADDED' | 'CHANGED' | 'DELETED' }[];
   readonly unknownAction?: 'REJECT' | 'DROP';
 };
@@ -30,21 +43,32 @@ function liveType(given: TypeArguments = {}): LiveType {
   const tenant = given.tenant ?? 'company_id';
   const key = given.key ?? 'id';
   return {
-    name: 'Deal', subgraph: 'crm', broker: 'default', topic: 'crm.deals',
+    name: 'Deal',
+    subgraph: 'crm',
+    broker: 'default',
+    topic: 'crm.deals',
     tenant: tenant.startsWith("'") ? { kind: 'constant', tenant: tenant.slice(1, -1) } : { kind: 'path', path: path(tenant) },
-    key: key === '' ? [] : key.split(', ').map((part) => {
-      const [field = '', at = field] = part.split(': ');
-      return { field, path: path(at) };
-    }),
+    key:
+      key === ''
+        ? []
+        : key.split(', ').map((part) => {
+            const [field = '', at = field] = part.split(': ');
+            return { field, path: path(at) };
+          }),
     visibility: given.visibility ?? 'TENANT',
     audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
     version: given.version === undefined ? null : path(given.version),
     format: given.format ?? 'AUTO',
-    entity: path(given.entity ?? ''), before: path(given.before ?? 'before'), action: path(given.action ?? 'action'),
+    entity: path(given.entity ?? ''),
+    before: path(given.before ?? 'before'),
+    action: path(given.action ?? 'action'),
     actions: new Map(given.actions?.map(({ from, to }) => [from, to])),
     unknownAction: given.unknownAction === 'DROP' ? 'drop' : 'reject',
-    eventId: path(given.eventId ?? 'event_id'), at: path(given.at ?? 'at'),
-    carried: [], fieldName: 'deal', list: null,
+    eventId: path(given.eventId ?? 'event_id'),
+    at: path(given.at ?? 'at'),
+    carried: [],
+    fieldName: 'deal',
+    list: null,
   };
 }
 
@@ -65,8 +89,14 @@ describe.each(['bytes', 'plain-json', 'cloudevents', 'debezium'])('spec/vectors/
 });
 
 type SplitCase = {
-  readonly name: string; readonly body: string; readonly headers?: Readonly<Record<string, string>>; readonly maxEvents?: number;
-  readonly records?: readonly string[]; readonly single?: boolean; readonly reject?: string; readonly contentType?: string;
+  readonly name: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly maxEvents?: number;
+  readonly records?: readonly string[];
+  readonly single?: boolean;
+  readonly reject?: string;
+  readonly contentType?: string;
 };
 
 describe('spec/vectors/envelope/split.json', () => {

@@ -62,7 +62,8 @@ export class DeadLetterBreaker {
     this.#decided++;
     if (dead) this.#dead++;
     if (this.#state === 'closed') {
-      if (this.#dead >= this.#options.minDead && this.#dead >= this.#options.share * this.#decided) this.#open(now, this.#options.coolDownMs);
+      if (this.#dead >= this.#options.minDead && this.#dead >= this.#options.share * this.#decided)
+        this.#open(now, this.#options.coolDownMs);
     } else if (this.#dead >= this.#options.share * this.#options.probe) {
       this.#open(now, Math.min(this.#coolDownMs * 2, this.#options.maxCoolDownMs));
     } else if (this.#decided >= this.#options.probe) this.#close();
@@ -97,4 +98,11 @@ export type BreakerOptions = {
   readonly probe: number;
 };
 
-export const BREAKER_DEFAULTS: BreakerOptions = { windowMs: 10_000, minDead: 500, share: 0.5, coolDownMs: 10_000, maxCoolDownMs: 300_000, probe: 20 };
+export const BREAKER_DEFAULTS: BreakerOptions = {
+  windowMs: 10_000,
+  minDead: 500,
+  share: 0.5,
+  coolDownMs: 10_000,
+  maxCoolDownMs: 300_000,
+  probe: 20,
+};

@@ -12,6 +12,7 @@ import { systemRandom } from '../kit/random.ts';
 import { EventTrace } from './event-trace.ts';
 import { FakeChannels, dealType } from './fakes.ts';
 import { type IngestOptions, IngestWorker } from './ingest-worker.ts';
+import { createIngestMetrics } from './metrics.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -26,19 +27,40 @@ async function open(channels: FakeChannels, options: Partial<IngestOptions> = {}
   const log = openEmbeddedLog(join(folder, 'log.sqlite'), { logger: silentLogger, metrics: createBrokersMetrics(metrics) });
   const trace = new EventTrace();
   const worker = new IngestWorker(
-    { source: log.source('ingest'), channels, liveTypesFor: () => [dealType()], trace, clock: systemClock, random: systemRandom, logger: silentLogger, metrics },
+    {
+      source: log.source('ingest'),
+      channels,
+      liveTypesFor: () => [dealType()],
+      trace,
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+      metrics: createIngestMetrics(metrics),
+    },
     options,
   );
   await worker.start();
-  return { log, worker, trace, close: async () => {
-    await worker.stop();
-    await log.close();
-  } };
+  return {
+    log,
+    worker,
+    trace,
+    close: async () => {
+      await worker.stop();
+      await log.close();
+    },
+  };
 }
 
 let nextEvent = 0;
 function record(key: string, body: string): SinkRecord {
-  return { topic: 'crm.deals', key, headers: new Map([['content-type', 'application/json']]), value: Buffer.from(body), timestamp: Date.now(), eventId: `e${nextEvent++}` };
+  return {
+    topic: 'crm.deals',
+    key,
+    headers: new Map([['content-type', 'application/json']]),
+    value: Buffer.from(body),
+    timestamp: Date.now(),
+    eventId: `e${nextEvent++}`,
+  };
 }
 
 const deal = (key: string, n: number): SinkRecord => record(key, JSON.stringify({ id: key, company_id: 'acme', event_id: `${key}-${n}` }));
@@ -63,7 +85,11 @@ describe('ingest on the embedded log', () => {
     await first.close();
     for (let key = 0; key < 7; key++) {
       const got = channels.published.filter((event) => event.key === `k${key}`).map((event) => event.id);
-      expect(got).toEqual(Array.from({ length: 300 }, (_, i) => i).filter((i) => i % 7 === key).map((i) => `k${key}-${i}`));
+      expect(got).toEqual(
+        Array.from({ length: 300 }, (_, i) => i)
+          .filter((i) => i % 7 === key)
+          .map((i) => `k${key}-${i}`),
+      );
     }
     const second = await open(channels);
     await second.log.sink.append([deal('k0', 300)]);
@@ -75,7 +101,7 @@ describe('ingest on the embedded log', () => {
   test('poison is a dead letter with its bytes, code and reason', async () => {
     const house = await open(new FakeChannels());
     await house.log.sink.append([record('k', '{"id":1,'), deal('k', 1)]);
-    expect((await outcomes(house, 2)).sort()).toEqual(['published', 'rejected']);
+    expect((await outcomes(house, 2)).toSorted()).toEqual(['published', 'rejected']);
     await house.worker.stop();
     const [row] = await house.log.deadLetters.list({ limit: 10 });
     const letter = await house.log.deadLetters.show(row?.id ?? '');

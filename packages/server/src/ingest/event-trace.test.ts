@@ -2,8 +2,19 @@ import { describe, expect, test } from 'vitest';
 import { EventTrace, type TraceEntry } from './event-trace.ts';
 
 const entry: Omit<TraceEntry, 'seq'> = {
-  time: 0, topic: 't', position: '1', outcome: 'published', code: null, reason: null,
-  tenant: 'acme', type: 'Deal', key: '1', action: 'ADDED', id: 'e1', at: null, channel: null,
+  time: 0,
+  topic: 't',
+  position: '1',
+  outcome: 'published',
+  code: null,
+  reason: null,
+  tenant: 'acme',
+  type: 'Deal',
+  key: '1',
+  action: 'ADDED',
+  id: 'e1',
+  at: null,
+  channel: null,
 };
 
 function traced(trace: EventTrace, count: number): void {

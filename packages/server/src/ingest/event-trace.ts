@@ -91,7 +91,7 @@ export class EventTrace {
 
   /** Ends every subscription. */
   close(): void {
-    for (const listener of [...this.#listeners]) listener.close();
+    for (const listener of this.#listeners) listener.close();
   }
 }
 

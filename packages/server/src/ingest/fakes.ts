@@ -23,10 +23,26 @@ export class FakeSource implements EventSource {
     return this.feedKeyed(bodies.map((body) => ({ body })));
   }
 
-  feedKeyed(records: readonly { readonly body: object | string | Uint8Array | null; readonly orderKey?: string; readonly topic?: string; readonly attempt?: number }[]): string[] {
+  feedKeyed(
+    records: readonly {
+      readonly body: object | string | Uint8Array | null;
+      readonly orderKey?: string;
+      readonly topic?: string;
+      readonly attempt?: number;
+    }[],
+  ): string[] {
     const positions = records.map(({ body, orderKey = 'k', topic = 'crm.deals', attempt = 1 }) => {
       const position = String(this.#next++);
-      this.#queue.push({ topic, key: null, headers: new Map(), value: bytesOf(body), timestamp: 1_700_000_000_000, position, orderKey, attempt });
+      this.#queue.push({
+        topic,
+        key: null,
+        headers: new Map(),
+        value: bytesOf(body),
+        timestamp: 1_700_000_000_000,
+        position,
+        orderKey,
+        attempt,
+      });
       return position;
     });
     this.#wake?.();

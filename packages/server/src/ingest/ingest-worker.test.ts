@@ -8,6 +8,7 @@ import { seededRandom } from '../kit/random.ts';
 import { EventTrace } from './event-trace.ts';
 import { FakeChannels, FakeSource, dealType } from './fakes.ts';
 import { type IngestOptions, IngestWorker } from './ingest-worker.ts';
+import { createIngestMetrics } from './metrics.ts';
 
 type Bench = Awaited<ReturnType<typeof bench>>;
 
@@ -18,7 +19,16 @@ async function bench(options: Partial<IngestOptions> = {}, types: { current: rea
   const metrics = new Metrics();
   const trace = new EventTrace();
   const worker = new IngestWorker(
-    { source, channels, liveTypesFor: (topic) => types.current.filter((type) => type.topic === topic), trace, clock, random: seededRandom(1), logger: silentLogger, metrics },
+    {
+      source,
+      channels,
+      liveTypesFor: (topic) => types.current.filter((type) => type.topic === topic),
+      trace,
+      clock,
+      random: seededRandom(1),
+      logger: silentLogger,
+      metrics: createIngestMetrics(metrics),
+    },
     options,
   );
   await worker.start();
@@ -54,8 +64,13 @@ describe('the ingest worker', () => {
     const at = await bench();
     at.source.feed('{"id":', Buffer.from([0xff, 0xfe]), deal('1'), { id: '2' });
     await at.source.settledCount(4);
-    expect([...at.source.settled.values()].map((one) => (one.kind === 'dead' ? one.code : one.kind)).sort()).toEqual(['BODY_NOT_UTF8', 'EVENT_TENANT_MISSING', 'JSON_INVALID', 'done']);
-    expect(await at.metrics.text()).toContain('millrace_ingest_rejected_total{code="JSON_INVALID"} 1');
+    expect([...at.source.settled.values()].map((one) => (one.kind === 'dead' ? one.code : one.kind)).toSorted()).toEqual([
+      'BODY_NOT_UTF8',
+      'EVENT_TENANT_MISSING',
+      'JSON_INVALID',
+      'done',
+    ]);
+    expect(await at.metrics.text()).toContain('millrace_ingest_rejected_total{source="fake",code="JSON_INVALID"} 1');
     await at.worker.stop();
   });
 
@@ -65,7 +80,12 @@ describe('the ingest worker', () => {
     at.source.feed(deal('1', { company_id: 'nobody' }), deal('2'));
     await at.source.settledCount(2);
     expect(at.channels.published.map((event) => event.tenant)).toEqual(['acme']);
-    expect(at.trace.recent(9).map((entry) => entry.outcome).sort()).toEqual(['no-interest', 'published']);
+    expect(
+      at.trace
+        .recent(9)
+        .map((entry) => entry.outcome)
+        .toSorted(),
+    ).toEqual(['no-interest', 'published']);
     await at.worker.stop();
   });
 
@@ -94,7 +114,12 @@ describe('the ingest worker', () => {
     const issue = dealType({ name: 'Issue', entity: ['issue'], tenant: { kind: 'path', path: ['org'] } });
     const pull = dealType({ name: 'Pull', entity: ['pull'], tenant: { kind: 'path', path: ['org'] } });
     const at = await bench({}, { current: [issue, pull] });
-    at.source.feed({ org: 'acme', issue: { id: 1 } }, { org: 'acme', pull: { id: 2 } }, { org: 'acme', issue: { id: 3 }, pull: { id: 4 } }, { org: 'acme' });
+    at.source.feed(
+      { org: 'acme', issue: { id: 1 } },
+      { org: 'acme', pull: { id: 2 } },
+      { org: 'acme', issue: { id: 3 }, pull: { id: 4 } },
+      { org: 'acme' },
+    );
     await at.source.settledCount(4);
     expect(at.channels.published.map((event) => `${event.type}:${event.key}`)).toEqual(['Issue:1', 'Pull:2', 'Issue:3', 'Pull:4']);
     expect(at.source.settled.get('4')).toMatchObject({ kind: 'dead', code: 'ENTITY_MISSING' });
@@ -106,7 +131,10 @@ describe('the ingest worker', () => {
     at.channels.failures = 1;
     at.source.feedKeyed([{ body: deal('a1'), orderKey: 'a' }]);
     await at.channels.called(1);
-    at.source.feedKeyed([{ body: deal('a2'), orderKey: 'a' }, { body: deal('b1'), orderKey: 'b' }]);
+    at.source.feedKeyed([
+      { body: deal('a2'), orderKey: 'a' },
+      { body: deal('b1'), orderKey: 'b' },
+    ]);
     await at.source.settledCount(1);
     expect(at.channels.published.map((event) => event.key)).toEqual(['b1']);
     await elapse(at, () => at.source.settled.size === 3, 20);
@@ -121,7 +149,12 @@ describe('the ingest worker', () => {
     at.source.feed(deal('1'));
     await elapse(at, () => at.source.settled.size === 1);
     expect(at.channels.calls).toHaveLength(3);
-    expect(at.source.settled.get('1')).toMatchObject({ kind: 'dead', code: 'PUBLISH_FAILED', attempts: 3, firstError: 'the channels failed' });
+    expect(at.source.settled.get('1')).toMatchObject({
+      kind: 'dead',
+      code: 'PUBLISH_FAILED',
+      attempts: 3,
+      firstError: 'the channels failed',
+    });
     await at.worker.stop();
   });
 
@@ -179,7 +212,14 @@ describe('the ingest worker', () => {
     await at.worker.stop();
     const source = new FakeSource();
     source.failNextPulls = 2;
-    const again = new IngestWorker({ ...at, source, liveTypesFor: () => [dealType()], random: seededRandom(1), logger: silentLogger, metrics: new Metrics() });
+    const again = new IngestWorker({
+      ...at,
+      source,
+      liveTypesFor: () => [dealType()],
+      random: seededRandom(1),
+      logger: silentLogger,
+      metrics: createIngestMetrics(new Metrics()),
+    });
     await again.start();
     source.feed(deal('1'));
     await elapse({ ...at, source, worker: again }, () => source.settled.size === 1);
@@ -188,22 +228,29 @@ describe('the ingest worker', () => {
   });
 
   test('a flood of dead letters pauses the source; a good probe lets it go on', async () => {
-    const at = await bench({ batch: 10, breaker: { windowMs: 10_000, minDead: 10, share: 0.5, coolDownMs: 5_000, maxCoolDownMs: 60_000, probe: 5 } });
+    const at = await bench({
+      batch: 10,
+      breaker: { windowMs: 10_000, minDead: 10, share: 0.5, coolDownMs: 5_000, maxCoolDownMs: 60_000, probe: 5 },
+    });
     at.source.feed(...Array.from({ length: 10 }, () => 'poison'));
     await at.source.settledCount(10);
     at.source.feed(...Array.from({ length: 40 }, (_, i) => deal(String(i))));
     for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
     expect(at.source.settled.size).toBeLessThanOrEqual(10);
-    expect(await at.metrics.text()).toContain('millrace_ingest_breaker_open 1');
+    expect(await at.metrics.text()).toContain('millrace_ingest_breaker_open{source="fake"} 1');
     await elapse(at, () => at.source.settled.size === 50);
     expect(at.channels.published).toHaveLength(40);
-    expect(await at.metrics.text()).toContain('millrace_ingest_breaker_trips_total 1');
-    expect(await at.metrics.text()).toContain('millrace_ingest_breaker_open 0');
+    expect(await at.metrics.text()).toContain('millrace_ingest_breaker_trips_total{source="fake"} 1');
+    expect(await at.metrics.text()).toContain('millrace_ingest_breaker_open{source="fake"} 0');
     await at.worker.stop();
   });
 
   test('an outage of the channels costs at most a window of dead letters before the breaker holds the rest', async () => {
-    const at = await bench({ batch: 10, maxAttempts: 2, breaker: { windowMs: 60_000, minDead: 10, share: 0.5, coolDownMs: 600_000, maxCoolDownMs: 600_000, probe: 5 } });
+    const at = await bench({
+      batch: 10,
+      maxAttempts: 2,
+      breaker: { windowMs: 60_000, minDead: 10, share: 0.5, coolDownMs: 600_000, maxCoolDownMs: 600_000, probe: 5 },
+    });
     at.channels.failures = Number.POSITIVE_INFINITY;
     at.source.feedKeyed(Array.from({ length: 500 }, (_, i) => ({ body: deal(String(i)), orderKey: `k${i}` })));
     await elapse(at, () => at.source.settled.size >= 10, 100);
@@ -219,7 +266,7 @@ describe('the ingest worker', () => {
     const at = await bench({}, { current: [dealType({ visibility: 'EVENT' })] });
     at.source.feed(deal('1'), deal('2', { users: ['u1'] }));
     await at.source.settledCount(2);
-    expect(await at.metrics.text()).toContain('millrace_ingest_hidden_total 1');
+    expect(await at.metrics.text()).toContain('millrace_ingest_hidden_total{source="fake"} 1');
     await at.worker.stop();
   });
 
@@ -228,15 +275,23 @@ describe('the ingest worker', () => {
       fc.asyncProperty(
         fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { minLength: 1, maxLength: 80 }),
         fc.array(fc.nat(3), { maxLength: 12 }),
-        fc.record({ capacity: fc.integer({ min: 1, max: 20 }), batch: fc.integer({ min: 1, max: 8 }), concurrency: fc.integer({ min: 1, max: 4 }) }),
+        fc.record({
+          capacity: fc.integer({ min: 1, max: 20 }),
+          batch: fc.integer({ min: 1, max: 8 }),
+          concurrency: fc.integer({ min: 1, max: 4 }),
+        }),
         async (keys, failures, options) => {
           const at = await bench({ ...options, maxAttempts: 1_000 });
           at.source.feedKeyed(keys.map((key, i) => ({ body: deal(key, { event_id: `e${i}`, n: i }), orderKey: key })));
           let step = 0;
-          await elapse(at, () => {
-            if (step < failures.length) at.channels.failures = failures[step++] ?? 0;
-            return at.source.settled.size === keys.length;
-          }, 5_000);
+          await elapse(
+            at,
+            () => {
+              if (step < failures.length) at.channels.failures = failures[step++] ?? 0;
+              return at.source.settled.size === keys.length;
+            },
+            5_000,
+          );
           await at.worker.stop();
           for (const key of ['a', 'b', 'c', 'd']) {
             const got = at.channels.published.filter((event) => event.key === key).map((event) => event.id);

@@ -9,13 +9,12 @@ import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import { MillraceError, kitErrors } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
-import type { Metrics } from '../kit/metrics.ts';
 import type { Random } from '../kit/random.ts';
 import { BREAKER_DEFAULTS, type BreakerOptions, DeadLetterBreaker } from './breaker.ts';
 import { ingestErrors } from './errors.ts';
 import type { EventTrace } from './event-trace.ts';
 import { Lanes, type Run } from './lanes.ts';
-import { type IngestMetrics, createIngestMetrics } from './metrics.ts';
+import type { IngestMetrics, SourceMetrics } from './metrics.ts';
 import { Outcomes } from './outcomes.ts';
 
 export type IngestOptions = {
@@ -56,7 +55,7 @@ export type IngestPorts = {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  readonly metrics: Metrics;
+  readonly metrics: IngestMetrics;
 };
 
 /** A record on its way. */
@@ -84,7 +83,7 @@ export class IngestWorker {
   readonly #options: IngestOptions;
   readonly #lanes: Lanes<Item>;
   readonly #breaker: DeadLetterBreaker;
-  readonly #metrics: IngestMetrics;
+  readonly #metrics: SourceMetrics;
   readonly #outcomes: Outcomes;
   #publishing = 0;
   #lag = 0;
@@ -102,7 +101,7 @@ export class IngestWorker {
     const { capacity, batch, concurrency, breaker } = this.#options;
     this.#lanes = new Lanes({ capacity, maxBusy: batch * concurrency, maxRun: batch });
     this.#breaker = new DeadLetterBreaker(breaker);
-    this.#metrics = createIngestMetrics(ports.metrics, {
+    this.#metrics = ports.metrics.forSource(ports.source.name, {
       held: () => this.#lanes.held,
       parked: () => this.#lanes.parkedLanes,
       breakerOpen: () => (this.#breaker.state === 'closed' ? 0 : 1),
@@ -141,7 +140,8 @@ export class IngestWorker {
     }
     this.#timer?.cancel();
     const left = this.#lanes.clear().length;
-    if (left > 0) this.#ports.logger.info({ records: left }, 'stopped with records that wait for a retry; they are delivered again at the next start');
+    if (left > 0)
+      this.#ports.logger.info({ records: left }, 'stopped with records that wait for a retry; they are delivered again at the next start');
     await this.#ports.source.flush();
     await this.#ports.source.close();
     await this.#pulling;
@@ -185,7 +185,8 @@ export class IngestWorker {
     for (const record of records) {
       const admitted = this.#lanes.admit(record.orderKey, { record, receivedAt, startedAt, failures: 0, firstError: null });
       // Cannot be: no more was asked for than there is room. Unsettled, it would be delivered again.
-      if (!admitted) this.#ports.logger.error({ position: record.position }, 'the source gave more records than it was asked for; left unsettled');
+      if (!admitted)
+        this.#ports.logger.error({ position: record.position }, 'the source gave more records than it was asked for; left unsettled');
     }
     this.#pump();
   }
@@ -245,7 +246,8 @@ export class IngestWorker {
   #mapped({ record, receivedAt }: Item): RecordOutcome | { readonly kind: 'reject'; readonly code: string; readonly reason: string } {
     try {
       const types = this.#ports.liveTypesFor(record.topic);
-      if (types.length === 0) return { kind: 'reject', code: ingestErrors.NO_LIVE_TYPE.code, reason: `no live type takes events from topic ${record.topic}` };
+      if (types.length === 0)
+        return { kind: 'reject', code: ingestErrors.NO_LIVE_TYPE.code, reason: `no live type takes events from topic ${record.topic}` };
       return mapRecord(decode(record, { receivedAt, maxBytes: this.#options.maxEventBytes }), types);
     } catch (error) {
       // A fault of ours in one record must not come back at every start and keep all others from being read.
@@ -314,7 +316,10 @@ export class IngestWorker {
 
   #giveUp(item: Item, message: string): void {
     const attempts = item.record.attempt + item.failures - 1;
-    this.#outcomes.dead(item.record, ingestErrors.PUBLISH_FAILED.code, `not published in ${attempts} attempts; ${message}`, { attempts, firstError: item.firstError ?? message });
+    this.#outcomes.dead(item.record, ingestErrors.PUBLISH_FAILED.code, `not published in ${attempts} attempts; ${message}`, {
+      attempts,
+      firstError: item.firstError ?? message,
+    });
   }
 
   /** One timer for the next thing that time brings: a parked key that falls due, or the end of the breaker's pause. */

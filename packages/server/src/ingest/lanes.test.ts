@@ -18,7 +18,12 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('finish' as const), which: fc.nat(9) }) },
   {
     weight: 2,
-    arbitrary: fc.record({ kind: fc.constant('park' as const), which: fc.nat(9), keep: fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }), pause: fc.integer({ min: 1, max: 50 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant('park' as const),
+      which: fc.nat(9),
+      keep: fc.array(fc.boolean(), { minLength: 6, maxLength: 6 }),
+      pause: fc.integer({ min: 1, max: 50 }),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 60 }) }) },
 );
@@ -77,7 +82,10 @@ class Model {
       expect(this.finished.has(item)).toBe(false); // 5
       this.finished.add(item);
     }
-    this.open.set(run.key, (this.open.get(run.key) ?? []).filter((item) => !this.finished.has(item)));
+    this.open.set(
+      run.key,
+      (this.open.get(run.key) ?? []).filter((item) => !this.finished.has(item)),
+    );
     if (due > 0) this.lanes.park(run, rest, due);
     else this.lanes.finish(run);
     if (rest.length > 0) this.due.set(run.key, due);
@@ -92,7 +100,9 @@ class Model {
     expect(this.lanes.busy).toBe(this.out.length);
     expect(this.lanes.busy).toBeLessThanOrEqual(limits.maxBusy); // 6
     expect(this.lanes.parkedLanes).toBeLessThanOrEqual(limits.capacity); // 7
-    const waiting = [...this.open].some(([key, items]) => items.length > 0 && !this.out.some((run) => run.key === key) && (this.due.get(key) ?? 0) <= this.now);
+    const waiting = [...this.open].some(
+      ([key, items]) => items.length > 0 && !this.out.some((run) => run.key === key) && (this.due.get(key) ?? 0) <= this.now,
+    );
     expect(this.lanes.hasReady(this.now)).toBe(waiting && this.out.length < limits.maxBusy);
   }
 
@@ -155,7 +165,7 @@ describe('lanes', () => {
     lanes.admit('b', 'b1');
     const [run] = lanes.take(0, 1);
     if (!run) throw new Error('no run');
-    expect([...lanes.clear()].sort()).toEqual(['a2', 'b1']);
+    expect([...lanes.clear()].toSorted()).toEqual(['a2', 'b1']);
     expect(lanes.held).toBe(1);
     lanes.finish(run);
     expect(lanes.held).toBe(0);

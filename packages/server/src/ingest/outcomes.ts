@@ -6,7 +6,7 @@ import type { Logger } from '../kit/log.ts';
 import type { DeadLetterBreaker } from './breaker.ts';
 import { ingestErrors } from './errors.ts';
 import type { EventTrace, TraceEntry, TraceOutcome } from './event-trace.ts';
-import type { IngestMetrics } from './metrics.ts';
+import type { SourceMetrics } from './metrics.ts';
 
 export type OutcomesPorts = {
   readonly source: EventSource;
@@ -21,10 +21,10 @@ export type OutcomesPorts = {
  */
 export class Outcomes {
   readonly #ports: OutcomesPorts;
-  readonly #metrics: IngestMetrics;
+  readonly #metrics: SourceMetrics;
   readonly #breaker: DeadLetterBreaker;
 
-  constructor(ports: OutcomesPorts, metrics: IngestMetrics, breaker: DeadLetterBreaker) {
+  constructor(ports: OutcomesPorts, metrics: SourceMetrics, breaker: DeadLetterBreaker) {
     this.#ports = ports;
     this.#metrics = metrics;
     this.#breaker = breaker;
@@ -41,8 +41,13 @@ export class Outcomes {
     this.done(record);
   }
 
-  dead(record: SourceRecord, code: string, reason: string, history: { readonly attempts?: number; readonly firstError?: string } = {}): void {
-    this.#metrics.rejects.inc({ code });
+  dead(
+    record: SourceRecord,
+    code: string,
+    reason: string,
+    history: { readonly attempts?: number; readonly firstError?: string } = {},
+  ): void {
+    this.#metrics.rejected(code);
     this.#tell(record, 'rejected', null, { code, reason });
     this.#ports.source.settle(record, { kind: 'dead', code, reason, ...history });
     this.#decide(true);
@@ -78,7 +83,10 @@ export class Outcomes {
     if (after === 'open') {
       this.#metrics.breakerTrips.inc();
       const pauseMs = Math.round(this.#breaker.until - clock.monotonic());
-      logger.error({ source: source.name, pauseMs }, 'most records are dead letters: the source is paused; see `millrace dead-letters list`');
+      logger.error(
+        { source: source.name, pauseMs },
+        'most records are dead letters: the source is paused; see `millrace dead-letters list`',
+      );
     } else logger.info({ source: source.name }, 'records are good again: the source goes on');
   }
 

@@ -7,7 +7,9 @@ const blank = fc.constantFrom('', ' ', '\n\t ');
 function written(value: unknown, space: string): string {
   if (Array.isArray(value)) return `[${space}${value.map((item) => written(item, space)).join(`${space},${space}`)}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  return `{${Object.entries(value).map(([key, item]) => `${space}${JSON.stringify(key)}${space}:${space}${written(item, space)}`).join(',')}${space}}`;
+  return `{${Object.entries(value)
+    .map(([key, item]) => `${space}${JSON.stringify(key)}${space}:${space}${written(item, space)}`)
+    .join(',')}${space}}`;
 }
 
 function depthOf(value: unknown): number {
@@ -32,7 +34,8 @@ describe('finding values in JSON bytes', () => {
     expect(JSON.parse(textOf(bytes, span.start, span.end))).toEqual(value);
     if (typeof value !== 'object' || value === null) return;
     for (const key of Object.keys(value)) check(bytes, (value as Record<string, unknown>)[key], [...path, key]);
-    if (!Array.isArray(value)) expect([...memberSpans(bytes, span.start, span.end).keys()].sort()).toEqual(Object.keys(value).sort());
+    if (!Array.isArray(value))
+      expect([...memberSpans(bytes, span.start, span.end).keys()].toSorted()).toEqual(Object.keys(value).toSorted());
   }
 
   test('depth is counted as it is', () => {
@@ -45,12 +48,20 @@ describe('finding values in JSON bytes', () => {
 
   test('any bytes have an answer', () => {
     fc.assert(
-      fc.property(fc.oneof(fc.uint8Array(), fc.string({ unit: fc.constantFrom('{', '}', '[', ']', '"', '\\', ',', ':', '1', ' ') }).map((text) => new TextEncoder().encode(text))), (bytes) => {
-        expect(findPath(bytes, 0, bytes.length, ['a', '0'])).toSatisfy((span: unknown) => span === null || typeof span === 'object');
-        expect(memberSpans(bytes, 0, bytes.length)).toBeInstanceOf(Map);
-        expect(['elements', 'too-many', 'malformed']).toContain(elementSpans(bytes, 0, bytes.length, 3).kind);
-        expect(nestsDeeperThan(bytes, 2)).toBeTypeOf('boolean');
-      }),
+      fc.property(
+        fc.oneof(
+          fc.uint8Array(),
+          fc
+            .string({ unit: fc.constantFrom('{', '}', '[', ']', '"', '\\', ',', ':', '1', ' ') })
+            .map((text) => new TextEncoder().encode(text)),
+        ),
+        (bytes) => {
+          expect(findPath(bytes, 0, bytes.length, ['a', '0'])).toSatisfy((span: unknown) => span === null || typeof span === 'object');
+          expect(memberSpans(bytes, 0, bytes.length)).toBeInstanceOf(Map);
+          expect(['elements', 'too-many', 'malformed']).toContain(elementSpans(bytes, 0, bytes.length, 3).kind);
+          expect(nestsDeeperThan(bytes, 2)).toBeTypeOf('boolean');
+        },
+      ),
       { numRuns: 1_000 },
     );
   });
