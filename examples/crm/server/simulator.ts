@@ -3,7 +3,7 @@ import type { DealRow, DealStore } from './deal-store.ts';
 import { pick, type Random } from './random.ts';
 
 /** The size of a board: new deals come while there are fewer, old ones are archived while there are more. */
-const OPEN_DEALS = { few: 14, many: 22 } as const;
+const OPEN_DEALS = { few: 16, many: 22 } as const;
 /** Won and lost deals that stay on the board, for each of the two stages. */
 const CLOSED_DEALS = 4;
 

@@ -148,7 +148,7 @@ function fromRaw(raw: RawDeal, users: readonly User[]): Deal {
 export function dealsIn(state: BoardState, stageId: string, carried: { readonly id: string; readonly to: string } | null): Deal[] {
   return [...state.deals.values()]
     .filter((deal) => shownIn(state, deal, carried) === stageId)
-    .sort((a, b) => b.value - a.value || (a.id < b.id ? -1 : 1));
+    .toSorted((a, b) => b.value - a.value || (a.id < b.id ? -1 : 1));
 }
 
 export function shownIn(state: BoardState, deal: Deal, carried: { readonly id: string; readonly to: string } | null): string {

@@ -100,7 +100,7 @@ function noteOf({ change }: FeedItem, stages: readonly Stage[]): { text: string;
     case 'added':
       return { text: 'new', tone: 'up' };
     case 'moved':
-      return { text: `from ${stageName(stages, change.from)}`, tone: 'plain' };
+      return { text: `← ${stageName(stages, change.from)}`, tone: 'plain' };
     case 'valued': {
       const by = change.deal.value - change.from;
       return { text: `${by > 0 ? '+' : '−'}${money(Math.abs(by), change.deal.currency, true)}`, tone: by > 0 ? 'up' : 'down' };

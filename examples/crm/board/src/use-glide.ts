@@ -1,6 +1,7 @@
 import { type RefObject, useLayoutEffect, useRef } from 'react';
 
 const GLIDE_MS = 420;
+const EASING = 'cubic-bezier(0.2, 0.8, 0.2, 1)';
 
 /**
  * Lets cards glide from where they were to where they are now, and keeps the focus on a card that moved to another column
@@ -54,12 +55,19 @@ function glide(card: HTMLElement, from: DOMRect | undefined, to: DOMRect | undef
   }
   const [x, y] = [from.left - to.left, from.top - to.top];
   if (Math.abs(x) < 1 && Math.abs(y) < 1) return;
-  const lift = Math.abs(x) > 20 ? 2 : 0;
-  card.animate(
-    [
-      { transform: `translate(${x}px, ${y}px)`, zIndex: lift },
-      { transform: 'none', zIndex: lift },
-    ],
-    { duration: GLIDE_MS, easing: 'cubic-bezier(0.2, 0.8, 0.2, 1)' },
-  );
+  if (Math.abs(x) > 20) return flyOver(card, to, x, y);
+  card.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: 'none' }], { duration: GLIDE_MS, easing: EASING });
+}
+
+/** From column to column: a copy above everything flies, because a column cuts off what leaves it. */
+function flyOver(card: HTMLElement, to: DOMRect, x: number, y: number): void {
+  const copy = card.cloneNode(true) as HTMLElement;
+  delete copy.dataset['deal'];
+  copy.inert = true;
+  copy.setAttribute('aria-hidden', 'true');
+  Object.assign(copy.style, { position: 'fixed', left: `${to.left}px`, top: `${to.top}px`, width: `${to.width}px`, zIndex: '4' });
+  document.body.append(copy);
+  const options = { duration: GLIDE_MS, easing: EASING };
+  card.animate([{ opacity: 0 }, { opacity: 0 }], options);
+  copy.animate([{ transform: `translate(${x}px, ${y}px)` }, { transform: 'none' }], options).onfinish = () => copy.remove();
 }
