@@ -64,12 +64,12 @@ export const options = {
   broker: {
     retentionAge: option({
       kind: duration({ min: MINUTE, max: 365 * DAY }),
-      default: 7 * DAY,
+      default: DAY,
       doc: 'Settled records of the embedded log are kept this long.',
     }),
     retentionBytes: option({
       kind: size({ min: MIB }),
-      default: 4096 * MIB,
+      default: 1024 * MIB,
       doc: 'Settled records of the embedded log are dropped, oldest first, above this.',
     }),
     deadLetterCount: option({
@@ -77,6 +77,7 @@ export const options = {
       default: 100_000,
       doc: 'Dead letters kept; the oldest go first, and are counted.',
     }),
+    deadLetterBytes: option({ kind: size({ min: MIB }), default: 256 * MIB, doc: 'The same, in bytes.' }),
     deadLetterAge: option({ kind: duration({ min: MINUTE, max: 3650 * DAY }), default: 30 * DAY, doc: 'Dead letters are kept this long.' }),
   },
   ingest: {
@@ -93,12 +94,12 @@ export const options = {
     }),
     maxInFlight: option({
       kind: integer({ min: 1, max: 100_000 }),
-      default: 1024,
+      default: 4096,
       doc: 'Records taken from the log and not yet settled. Nothing more is fetched while it is reached.',
     }),
     maxAttempts: option({
       kind: integer({ min: 1, max: 1000 }),
-      default: 8,
+      default: 12,
       doc: 'How often a record is tried before it becomes a dead letter.',
     }),
     backoffMin: option({
@@ -115,19 +116,19 @@ export const options = {
   channels: {
     historyCount: option({
       kind: integer({ min: 0, max: 10_000_000 }),
-      default: 10_000,
+      default: 1000,
       doc: 'Events of one tenant and type kept for clients that come back with a cursor.',
     }),
-    historyBytes: option({ kind: size({ min: 0, max: 65_536 * MIB }), default: 16 * MIB, doc: 'The same, in bytes.' }),
-    historyAge: option({ kind: duration({ min: SECOND, max: 30 * DAY }), default: HOUR, doc: 'The same, in age.' }),
+    historyBytes: option({ kind: size({ min: 0, max: 65_536 * MIB }), default: MIB, doc: 'The same, in bytes.' }),
+    historyAge: option({ kind: duration({ min: SECOND, max: 30 * DAY }), default: 10 * MINUTE, doc: 'The same, in age.' }),
     linger: option({
       kind: duration({ max: 7 * DAY }),
-      default: HOUR,
+      default: 10 * MINUTE,
       doc: 'How long the history of a channel is kept when nobody subscribes to it any more.',
     }),
     totalBytes: option({
       kind: size({ min: MIB, max: 1_048_576 * MIB }),
-      default: 512 * MIB,
+      default: 256 * MIB,
       doc: 'History of all channels together; the least recently used channel gives way first.',
     }),
     journal: option({
@@ -147,20 +148,44 @@ export const options = {
       default: 50_000,
       doc: 'Open sessions of one tenant in this process.',
     }),
+    maxSessionsPerAddress: option({
+      kind: integer({ min: 1, max: 1_000_000 }),
+      default: 20_000,
+      doc: 'Open sessions from one remote address. Raise it behind a proxy, where all share one.',
+    }),
+    maxOperationsPerSession: option({
+      kind: integer({ min: 1, max: 100_000 }),
+      default: 1000,
+      doc: 'Running operations of one session, subscriptions included.',
+    }),
     maxSubscriptionsPerSession: option({
       kind: integer({ min: 1, max: 100_000 }),
-      default: 100,
-      doc: 'Subscriptions and running operations of one session.',
+      default: 500,
+      doc: 'Subscriptions of one session.',
     }),
-    maxSubscriptions: option({ kind: integer({ min: 1, max: 10_000_000 }), default: 1_000_000, doc: 'Subscriptions in this process.' }),
+    maxSubscriptions: option({ kind: integer({ min: 1, max: 10_000_000 }), default: 2_000_000, doc: 'Subscriptions in this process.' }),
+    idleTimeout: option({
+      kind: duration({ min: SECOND, max: 30 * DAY }),
+      default: 30 * MINUTE,
+      doc: 'A session without any operation for so long is closed.',
+    }),
+    stuckTimeout: option({
+      kind: duration({ min: SECOND, max: DAY }),
+      default: MINUTE,
+      doc: 'A connection that takes no data for so long is closed.',
+    }),
+    maxAge: option({
+      kind: duration({ min: MINUTE, max: 365 * DAY }),
+      default: DAY,
+      doc: 'A session is closed after so long, so that clients spread over new servers.',
+    }),
     maxBufferedBytes: option({
       kind: size({ min: 16 * KIB, max: 256 * MIB }),
       default: MIB,
       doc: 'Bytes that one connection may have waiting. Above it the connection is marked behind, and caught up from history when it drains.',
     }),
     maxFilterDepth: option({ kind: integer({ min: 1, max: 100 }), default: 8, doc: 'Nesting of and, or, not in a filter.' }),
-    maxFilterNodes: option({ kind: integer({ min: 1, max: 10_000 }), default: 64, doc: 'Conditions in a filter.' }),
-    maxFilterListItems: option({ kind: integer({ min: 1, max: 100_000 }), default: 1000, doc: 'Items of one `in` or `notIn`.' }),
+    maxFilterNodes: option({ kind: integer({ min: 1, max: 10_000 }), default: 1000, doc: 'Conditions and list items in a filter.' }),
     maxIds: option({ kind: integer({ min: 1, max: 100_000 }), default: 1000, doc: 'Ids in one `ids` argument.' }),
   },
   enrichment: {
@@ -171,21 +196,22 @@ export const options = {
     }),
     deadline: option({
       kind: duration({ min: 1, max: 5 * MINUTE }),
-      default: 2 * SECOND,
+      default: 3 * SECOND,
       doc: 'After this the event is delivered with an error on its enriched part alone.',
     }),
     batchWindow: option({
       kind: duration({ max: SECOND }),
-      default: 2,
-      doc: 'Entity fetches of all groups and events within this time go out as one request.',
+      default: 0,
+      doc: 'Entity fetches of all groups and events within this time go out as one request. 0: those of one turn of the event loop.',
     }),
     maxBatch: option({ kind: integer({ min: 1, max: 10_000 }), default: 500, doc: 'Entities in one such request.' }),
   },
   gateway: {
     maxTokens: option({ kind: integer({ min: 10, max: 1_000_000 }), default: 10_000, doc: 'Lexical tokens of a document.' }),
-    maxDepth: option({ kind: integer({ min: 1, max: 1000 }), default: 20, doc: 'Nesting of selections.' }),
+    maxDepth: option({ kind: integer({ min: 1, max: 1000 }), default: 30, doc: 'Nesting of selections.' }),
     maxAliases: option({ kind: integer({ min: 0, max: 100_000 }), default: 100, doc: 'Aliases in a document.' }),
-    maxRootFields: option({ kind: integer({ min: 1, max: 10_000 }), default: 50, doc: 'Root fields of an operation.' }),
+    maxRootFields: option({ kind: integer({ min: 1, max: 10_000 }), default: 100, doc: 'Root fields of an operation.' }),
+    maxDirectives: option({ kind: integer({ min: 0, max: 100_000 }), default: 200, doc: 'Directives in a document.' }),
     maxBodyBytes: option({
       kind: size({ min: KIB, max: 256 * MIB }),
       default: MIB,
@@ -212,8 +238,8 @@ export const options = {
     }),
     keepAlive: option({
       kind: duration({ min: SECOND, max: HOUR }),
-      default: 25 * SECOND,
-      doc: 'A ping (SSE: a comment) after this much silence; a WebSocket that does not answer before the next is closed.',
+      default: 30 * SECOND,
+      doc: 'A ping after this much silence; a WebSocket that does not answer is closed. SSE gets a comment, at least every 12 s.',
     }),
     compression: option({
       kind: boolean(),
@@ -224,11 +250,6 @@ export const options = {
       kind: size({ min: KIB, max: 64 * MIB }),
       default: 256 * KIB,
       doc: 'The largest message that a client may send. Larger: close 1009.',
-    }),
-    cookie: option({
-      kind: optional(text('the name of a cookie')),
-      default: 'millrace_token',
-      doc: 'The cookie that carries a token where a browser cannot set a header (EventSource). `none` takes no cookies.',
     }),
   },
   access: {
@@ -248,7 +269,7 @@ export const options = {
       default: null,
       doc: 'The tenant of those who come without a token; they hear live types of visibility PUBLIC in it. `none`: no live types.',
     }),
-    clockTolerance: option({ kind: duration({ max: 5 * MINUTE }), default: 5 * SECOND, doc: 'How far clocks of issuers may be off.' }),
+    clockTolerance: option({ kind: duration({ max: 5 * MINUTE }), default: 30 * SECOND, doc: 'How far clocks of issuers may be off.' }),
   },
   registry: {
     store: option({
@@ -257,7 +278,6 @@ export const options = {
       doc: 'Where schema versions live: a file in `dataDir`, or PostgreSQL.',
     }),
     postgresUrl: option({ kind: optional(url('postgres', 'postgresql')), default: null, secret: true, doc: 'Only for `store: postgres`.' }),
-    maxBodyBytes: option({ kind: size({ min: KIB, max: 256 * MIB }), default: 16 * MIB, doc: 'The largest body of a push.' }),
   },
   cursor: {
     key: option({

@@ -3,9 +3,9 @@ import type { Kind } from './kinds.ts';
 /** What is said once about an option; names in the environment and on the command line follow from its path. */
 export type OptionSpec<T> = {
   readonly kind: Kind<T>;
-  readonly default: T;
+  readonly default: NoInfer<T>;
   /** Where development wants another default. */
-  readonly dev?: T;
+  readonly dev?: NoInfer<T>;
   /** One or two sentences: what it decides, and why one would change it. */
   readonly doc: string;
   /** Masked wherever it is shown, and may be given by file: key `…File`, variable `…_FILE`. */

@@ -1,21 +1,6 @@
+import { type Algorithm, PUBLIC_KEY_ALGORITHMS, SECRET_ALGORITHMS } from '../../access/issuer.ts';
 import { hint } from './suggest.ts';
 import { type Fault, type Kind, type Read, bad, collect, good, list, text, url } from './kinds.ts';
-
-export const JWT_ALGORITHMS = [
-  'HS256',
-  'HS384',
-  'HS512',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-] as const;
 
 /** One issuer whose tokens are accepted. Exactly one of `jwksUrl`, `secret`, `publicKey` says where the key is. */
 export type IssuerConfig = {
@@ -23,7 +8,7 @@ export type IssuerConfig = {
   readonly issuer: string;
   /** The `aud` claim must contain it. Null: not checked. */
   readonly audience: string | null;
-  readonly algorithms: readonly string[];
+  readonly algorithms: readonly Algorithm[];
   readonly jwksUrl: string | null;
   /** HS256 and its kin; at least 32 bytes. */
   readonly secret: string | null;
@@ -38,10 +23,10 @@ export type ClaimNames = {
   readonly tenant: string;
   readonly roles: string;
   readonly groups: string;
-  readonly scope: string;
+  readonly scopes: string;
 };
 
-const CLAIM_DEFAULTS: ClaimNames = { user: 'sub', tenant: 'tenant', roles: 'roles', groups: 'groups', scope: 'scope' };
+const CLAIM_DEFAULTS: ClaimNames = { user: 'sub', tenant: 'tenant', roles: 'roles', groups: 'groups', scopes: 'scope' };
 const KEYS = ['issuer', 'audience', 'algorithms', 'jwksUrl', 'secret', 'publicKey', 'claims'];
 const TAKES = 'an object {issuer, audience?, algorithms?, jwksUrl | secret | publicKey, claims?}';
 
@@ -90,7 +75,7 @@ function readFields(raw: Readonly<Record<string, unknown>>): Read<IssuerConfig> 
 
 /** A shared secret must never be tried as a public key or the other way about (RFC 8725, 3.1), so each kind of key has its own list. */
 function algorithms(raw: unknown, symmetric: boolean): Read<readonly string[]> {
-  const allowed = JWT_ALGORITHMS.filter((name) => name.startsWith('HS') === symmetric);
+  const allowed = symmetric ? SECRET_ALGORITHMS : PUBLIC_KEY_ALGORITHMS;
   if (raw === undefined) return good(symmetric ? ['HS256'] : ['RS256', 'ES256', 'EdDSA']);
   const takes = `of ${allowed.join(', ')} (a ${symmetric ? 'secret' : 'public key or jwksUrl'} takes no others)`;
   const read = list(text(takes, (value) => (allowed as readonly string[]).includes(value))).read(raw);
