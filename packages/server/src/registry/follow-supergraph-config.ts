@@ -28,6 +28,9 @@ export type FollowOptions = {
   readonly onOutcome?: (outcome: FollowOutcome) => void;
 };
 
+/** Ms after which schemas that did not compose are tried again unchanged: another service may have been pushed that they need. */
+const RETRY_AFTER = 15_000;
+
 export const FOLLOW_DEFAULTS = { debounce: 50, pollInterval: 2000 } as const;
 
 /** Who the history says made these changes; a service that it pushed last and that is no longer in the file is removed. */
@@ -60,6 +63,7 @@ class Follower implements SupergraphFollower {
   readonly #watchers = new Map<string, FSWatcher>();
   #files: ReadonlySet<string>;
   #pushed = '';
+  #refused: { readonly fingerprint: string; readonly at: number; readonly error: MillraceError } | null = null;
   #reported = '';
   #debounce: Timer | null = null;
   #poll: Timer | null = null;
@@ -118,7 +122,15 @@ class Follower implements SupergraphFollower {
     const removed = known.filter((name) => !entries.some((entry) => entry.name === name));
     const fingerprint = JSON.stringify([services, removed]);
     if (fingerprint === this.#pushed) return failed.length > 0 ? { kind: 'failed', errors: failed.map(({ error }) => error) } : { kind: 'unchanged' };
-    await registry.push(services, FOLLOW_ACTOR, removed);
+    const now = this.#clock.monotonic();
+    if (this.#refused?.fingerprint === fingerprint && now - this.#refused.at < RETRY_AFTER) return { kind: 'failed', errors: [this.#refused.error] };
+    try {
+      await registry.push(services, FOLLOW_ACTOR, removed);
+    } catch (thrown) {
+      this.#refused = { fingerprint, at: now, error: toMillraceError(thrown) };
+      throw thrown;
+    }
+    this.#refused = null;
     this.#pushed = JSON.stringify([services, []]);
     return { kind: 'pushed', services: services.map((service: PushRequest) => service.name), removed, failed: failed.map(({ error }) => error) };
   }

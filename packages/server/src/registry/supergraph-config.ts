@@ -90,7 +90,7 @@ function toSource(reader: ConfigReader, schema: JsonObject, at: string): SchemaS
   if (Object.hasOwn(schema, 'graphref')) throw reader.fault(`${at}.graphref`, 'is not supported: use file or subgraph_url');
   reader.only(schema, ['file', 'subgraph_url', 'introspection_headers', 'sdl'], `${at}.`);
   const kinds = ['file', 'subgraph_url', 'sdl'].filter((key) => Object.hasOwn(schema, key));
-  if (kinds.length !== 1) throw reader.fault(at, `has ${kinds.length === 0 ? 'none' : kinds.join(' and ')} of file, subgraph_url and sdl, takes exactly one`);
+  if (kinds.length !== 1) throw reader.fault(at, `has ${kinds.length === 0 ? 'no source' : kinds.join(' and ')}, takes exactly one of file, subgraph_url and sdl`);
   if (kinds[0] === 'file') return { kind: 'file', path: reader.file(schema, `${at}.`) };
   if (kinds[0] === 'sdl') return { kind: 'text', sdl: reader.text(schema, 'sdl', `${at}.`) };
   const url = reader.address(schema, 'subgraph_url', `${at}.`, ['http:', 'https:']);
