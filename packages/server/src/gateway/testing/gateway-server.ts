@@ -53,6 +53,7 @@ export async function startGateway(generations: Generations, options: Partial<Gr
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
+    handle: http.handle,
     url: `http://127.0.0.1:${port}/graphql`,
     port,
     metrics,

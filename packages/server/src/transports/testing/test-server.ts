@@ -48,6 +48,7 @@ export async function startTestServer(options: TestServerOptions = {}) {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   return {
+    handleUpgrade: ws.handleUpgrade,
     host,
     connections,
     metrics,
