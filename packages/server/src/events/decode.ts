@@ -26,7 +26,7 @@ export function decode(record: RawRecord, { receivedAt, maxBytes = DEFAULT_MAX_E
   if (value.byteLength > maxBytes) return reject('EVENT_TOO_LARGE', `the event has ${value.byteLength} bytes, the bound is ${maxBytes}`);
   if (value.byteLength === 0 && !binary) return reject('BODY_EMPTY', 'the record has no body');
 
-  const document: Document | Reject = value.byteLength === 0 ? { bytes: value, value: undefined } : parseDocument(value);
+  const document: Document | Reject = value.byteLength === 0 ? { bytes: value, text: '', value: undefined } : parseDocument(value);
   if ('kind' in document) return document;
   if (isWrappedTombstone(document.value)) return { kind: 'tombstone' };
   const cloud = binary ? binaryEvent(headers, binary, document) : byContent(document, headers.get('content-type'));

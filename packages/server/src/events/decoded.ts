@@ -23,8 +23,8 @@ export type DecodedBody = {
   readonly envelope: Envelope;
 };
 
-/** Parsed JSON with the exact bytes that it came from (no byte order mark). */
-export type Document = { readonly bytes: Uint8Array; readonly value: Json | undefined };
+/** Parsed JSON with the exact bytes, and their text, that it came from (no byte order mark). */
+export type Document = { readonly bytes: Uint8Array; readonly text: string; readonly value: Json | undefined };
 
 export type Envelope =
   /** No envelope that Millrace knows: the paths of the live type lead through the body. */

@@ -76,7 +76,9 @@ function placeOf(path: Path): string {
 
 /** The image exactly as published, on one line. */
 export function rawText({ payload: { document } }: EventFrame, image: Image): string {
-  const { bytes } = document;
+  const { bytes, text } = document;
+  // Around valid JSON `trim` finds JSON's white space only.
+  if (image.path.length === 0) return oneLine(text.trim());
   const span = findPath(bytes, 0, bytes.length, image.path);
   // Null cannot happen for a path that led somewhere in the parsed value; losing exactness is then better than losing the event.
   return span ? oneLine(textOf(bytes, span.start, span.end)) : JSON.stringify(image.value);

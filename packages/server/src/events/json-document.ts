@@ -13,7 +13,8 @@ export function parseDocument(bytes: Uint8Array): Document | Reject {
   if (!isUtf8(body)) return reject('BODY_NOT_UTF8', 'the body is not valid UTF-8');
   if (nestsDeeperThan(body, MAX_JSON_DEPTH)) return reject('JSON_TOO_DEEP', `the body nests deeper than ${MAX_JSON_DEPTH} levels`);
   try {
-    return { bytes: body, value: JSON.parse(textOf(body, 0, body.length)) as Json };
+    const text = textOf(body, 0, body.length);
+    return { bytes: body, text, value: JSON.parse(text) as Json };
   } catch (error) {
     return reject('JSON_INVALID', `the body is not valid JSON${placeOf(error)}`);
   }
