@@ -232,7 +232,9 @@ describe('events tail', () => {
     const interruption = new AbortController();
     await using server = await fakeServer((_, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(': hello\n\ndata: {"at":0,"topic":"crm.deals","outcome":"published"}\n\nevent: skipped\ndata: 7\n\n');
+      response.write(
+        ': hello\n\ndata: {"time":0,"topic":"crm.deals","outcome":"published","code":null,"channel":{"epoch":"e","offset":3}}\n\nevent: skipped\ndata: 7\n\n',
+      );
       response.write('data: {"topic":"last"}\n\n');
     });
     const ran = await runCli(['events', 'tail', '--tenant', 'acme', '--admin', server.url], {
@@ -240,13 +242,13 @@ describe('events tail', () => {
       onStdout: (soFar) => void (soFar.includes('last') && interruption.abort()),
     });
     expect(ran.code).toBe(0);
-    expect(ran.stdout).toBe('00:00:00.000  crm.deals  published\n-  last\n');
+    expect(ran.stdout).toBe('00:00:00.000  crm.deals  published  at offset 3\n-  last\n');
     expect(ran.stderr).toContain('(7 events skipped)');
     expect(server.seen[0]!.url).toBe('/events/tail?tenant=acme');
   });
 
   it('lets no foreign control characters reach the terminal', () => {
-    expect(traceLine('{"topic":"\\u001b[2Jx","n":1}')).toBe('-   [2Jx  n=1');
+    expect(traceLine('{"topic":"\\u001b[2Jx","n":1}')).toBe('-   [2Jx');
     expect(traceLine('not json')).toBe('not json');
   });
 });

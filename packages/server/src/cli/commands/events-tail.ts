@@ -42,19 +42,18 @@ function show({ event, data }: SseEvent, json: boolean, io: Io): void {
   else printLine(io, json ? data : traceLine(data));
 }
 
-/** Fields of a trace row that stand at the front of its line, in this order; whatever else it has follows as `name=value`. */
-const LEADING = ['topic', 'type', 'id', 'action', 'tenant', 'outcome', 'code', 'reason'];
+/** What a person wants to see of a trace entry, in this order; --json has everything. */
+const SHOWN = ['topic', 'type', 'id', 'action', 'tenant', 'outcome', 'code', 'reason'];
 
 export function traceLine(data: string): string {
-  let row: Readonly<Record<string, unknown>>;
+  let entry: Readonly<Record<string, unknown>>;
   try {
-    row = JSON.parse(data) as Readonly<Record<string, unknown>>;
+    entry = JSON.parse(data) as Readonly<Record<string, unknown>>;
   } catch {
     return cell(data);
   }
-  const at = typeof row['at'] === 'number' ? new Date(row['at']).toISOString().slice(11, 23) : cell(row['at']);
-  const present = (value: unknown): boolean => value !== null && value !== undefined;
-  const leading = LEADING.filter((key) => present(row[key])).map((key) => cell(row[key]));
-  const rest = Object.entries(row).filter(([key, value]) => key !== 'at' && !LEADING.includes(key) && present(value));
-  return [at, ...leading, ...rest.map(([key, value]) => `${key}=${cell(value)}`)].join('  ');
+  const time = typeof entry['time'] === 'number' ? new Date(entry['time']).toISOString().slice(11, 23) : '-';
+  const offset = (entry['channel'] as { readonly offset?: unknown } | null | undefined)?.offset;
+  const shown = SHOWN.map((key) => entry[key]).filter((value) => value !== null && value !== undefined);
+  return [time, ...shown.map(cell), ...(offset === undefined ? [] : [`at offset ${cell(offset)}`])].join('  ');
 }
