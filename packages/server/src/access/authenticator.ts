@@ -139,7 +139,8 @@ class TokenAuthenticator implements Authenticator {
   /** The one use of a claim that is not verified yet: it chooses whose keys must verify it. */
   #issuerOf(token: string): Issuer {
     const issuer = this.#parts.issuers.get(claimedIssuer(token) ?? '');
-    if (!issuer) throw new MillraceError(accessErrors.ISSUER_NOT_ALLOWED, 'token refused: its issuer is not one of those that are configured');
+    if (!issuer)
+      throw new MillraceError(accessErrors.ISSUER_NOT_ALLOWED, 'token refused: its issuer is not one of those that are configured');
     return issuer;
   }
 }

@@ -37,7 +37,8 @@ export function mapClaims(claims: JsonObject, mapping: ClaimsMapping): MappedCla
   const groups = listAt(claims, mapping.groups, null);
   const scopes = listAt(claims, mapping.scopes, ' ');
   const tenant = nameAt(claims, mapping.tenant);
-  if (tenant === null) throw new MillraceError(accessErrors.TENANT_MISSING, `token refused: claim ${show(mapping.tenant)} must be ${NAME_RULE}`);
+  if (tenant === null)
+    throw new MillraceError(accessErrors.TENANT_MISSING, `token refused: claim ${show(mapping.tenant)} must be ${NAME_RULE}`);
   return { tenant, user, roles, groups, scopes };
 }
 
@@ -66,7 +67,10 @@ function listAt(claims: JsonObject, path: ClaimPath, separator: string | null): 
   if (value === undefined || value === null || value === '') return [];
   const list = typeof value === 'string' ? (separator === null ? [value] : value.split(separator).filter((part) => part !== '')) : value;
   if (!Array.isArray(list) || list.length > MAX_LIST || !list.every(isName)) {
-    throw new MillraceError(accessErrors.TOKEN_INVALID, `token refused: claim ${show(path)} must be a list of at most ${MAX_LIST} strings of 1 to ${MAX_NAME} characters`);
+    throw new MillraceError(
+      accessErrors.TOKEN_INVALID,
+      `token refused: claim ${show(path)} must be a list of at most ${MAX_LIST} strings of 1 to ${MAX_NAME} characters`,
+    );
   }
   return list;
 }

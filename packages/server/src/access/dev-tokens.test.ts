@@ -10,15 +10,27 @@ const ALL: readonly Permission[] = ['events:write', 'registry:read', 'registry:w
 describe('dev tokens', () => {
   it('are accepted in dev mode with all that was asked for, and permit everything there', async () => {
     const clock = new ManualClock();
-    const token = await issueDevToken({ tenant: 'acme', user: 'ann', roles: ['r'], groups: ['g'], scopes: ['x', 'y'], expiresIn: '30m' }, clock);
+    const token = await issueDevToken(
+      { tenant: 'acme', user: 'ann', roles: ['r'], groups: ['g'], scopes: ['x', 'y'], expiresIn: '30m' },
+      clock,
+    );
     const identity = await createAuthenticator({ mode: 'dev', issuers: [], clock }).authenticate(`Bearer ${token}`);
-    expect(identity).toMatchObject({ tenant: 'acme', user: 'ann', roles: ['r'], groups: ['g'], scopes: ['x', 'y'], expiresAt: clock.now() + 1_800_000 });
+    expect(identity).toMatchObject({
+      tenant: 'acme',
+      user: 'ann',
+      roles: ['r'],
+      groups: ['g'],
+      scopes: ['x', 'y'],
+      expiresAt: clock.now() + 1_800_000,
+    });
     expect(ALL.every((permission) => permits(identity, permission))).toBe(true);
   });
 
   it('are refused outside dev mode', async () => {
     const token = await issueDevToken({ tenant: 'acme', user: 'ann' });
-    await expect(createAuthenticator({ mode: 'production', issuers: [] }).authenticate(`Bearer ${token}`)).rejects.toMatchObject({ code: 'ISSUER_NOT_ALLOWED' });
+    await expect(createAuthenticator({ mode: 'production', issuers: [] }).authenticate(`Bearer ${token}`)).rejects.toMatchObject({
+      code: 'ISSUER_NOT_ALLOWED',
+    });
   });
 
   it.each(['0', 'soon', '-1h', '366d', ''])('are not issued for %j', async (expiresIn) => {
@@ -29,13 +41,24 @@ describe('dev tokens', () => {
     const clock = new ManualClock();
     const token = await issueDevToken({ tenant: 'acme', user: 'ann', expiresIn: '5s' }, clock);
     clock.advance(60_000);
-    await expect(createAuthenticator({ mode: 'dev', issuers: [], clock }).authenticate(`Bearer ${token}`)).rejects.toMatchObject({ code: 'TOKEN_EXPIRED' });
+    await expect(createAuthenticator({ mode: 'dev', issuers: [], clock }).authenticate(`Bearer ${token}`)).rejects.toMatchObject({
+      code: 'TOKEN_EXPIRED',
+    });
   });
 });
 
 describe('permissions', () => {
   const user = (...scopes: string[]): Identity => ({
-    kind: 'user', tenant: 't', user: 'u', roles: ['admin'], groups: ['admin'], scopes, expiresAt: null, issuer: 'i', tokenId: null, token: '',
+    kind: 'user',
+    tenant: 't',
+    user: 'u',
+    roles: ['admin'],
+    groups: ['admin'],
+    scopes,
+    expiresAt: null,
+    issuer: 'i',
+    tokenId: null,
+    token: '',
   });
 
   it.each<[string, Identity, readonly Permission[]]>([

@@ -33,7 +33,10 @@ export async function issueDevToken(options: DevTokenOptions, clock: Clock = sys
   const text = options.expiresIn ?? '1h';
   const lifetime = parseDuration(text);
   if (lifetime === null || lifetime < 1000 || lifetime > YEAR) {
-    throw new MillraceError(accessErrors.TOKEN_INVALID, `expires: got ${JSON.stringify(text.slice(0, 40))}, takes 1s to ${formatSeconds(YEAR)} such as 30m, 1h, 7d or seconds`);
+    throw new MillraceError(
+      accessErrors.TOKEN_INVALID,
+      `expires: got ${JSON.stringify(text.slice(0, 40))}, takes 1s to ${formatSeconds(YEAR)} such as 30m, 1h, 7d or seconds`,
+    );
   }
   const now = Math.floor(clock.now() / 1000);
   return new SignJWT({

@@ -6,7 +6,17 @@ import { accessErrors } from './errors.ts';
 /** RFC 7518 and RFC 8037/9864. `none` is not among them. */
 export const SECRET_ALGORITHMS = ['HS256', 'HS384', 'HS512'] as const;
 export const PUBLIC_KEY_ALGORITHMS = [
-  'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
 ] as const;
 
 export type Algorithm = (typeof SECRET_ALGORITHMS)[number] | (typeof PUBLIC_KEY_ALGORITHMS)[number];
@@ -30,9 +40,7 @@ export type KeySource =
   | { readonly kind: 'static'; readonly keys: readonly StaticKey[] }
   | ({ readonly kind: 'jwks'; readonly url: string } & Partial<JwksLimits>);
 
-export type StaticKey =
-  | { readonly kid?: string; readonly pem: string }
-  | { readonly kid?: string; readonly jwk: JWK };
+export type StaticKey = { readonly kid?: string; readonly pem: string } | { readonly kid?: string; readonly jwk: JWK };
 
 export type JwksLimits = {
   /** Ms after which a set is fetched again. */
@@ -52,7 +60,8 @@ export const MIN_SECRET_BYTES = 32;
 /** Throws ACCESS_MISCONFIGURED with one line that names the entry and the key. */
 export function checkIssuer(entry: IssuerOptions): void {
   const at = `access.issuers[${entry.issuer || '?'}]`;
-  if (typeof entry.issuer !== 'string' || entry.issuer === '') throw misconfigured(`${at}.issuer is empty: give the exact value of \`iss\``);
+  if (typeof entry.issuer !== 'string' || entry.issuer === '')
+    throw misconfigured(`${at}.issuer is empty: give the exact value of \`iss\``);
   if (entry.algorithms.length === 0) throw misconfigured(`${at}.algorithms is empty: name at least one`);
   const allowed: readonly string[] = entry.keys.kind === 'secret' ? SECRET_ALGORITHMS : PUBLIC_KEY_ALGORITHMS;
   const foreign = entry.algorithms.find((name) => !allowed.includes(name));
@@ -62,7 +71,8 @@ export function checkIssuer(entry: IssuerOptions): void {
   if (entry.keys.kind === 'secret' && Buffer.byteLength(entry.keys.secret) < MIN_SECRET_BYTES) {
     throw misconfigured(`${at}.keys.secret is shorter than ${MIN_SECRET_BYTES} bytes: use a longer one`);
   }
-  if (entry.keys.kind === 'static' && entry.keys.keys.length === 0) throw misconfigured(`${at}.keys.keys is empty: give at least one public key`);
+  if (entry.keys.kind === 'static' && entry.keys.keys.length === 0)
+    throw misconfigured(`${at}.keys.keys is empty: give at least one public key`);
   if (entry.keys.kind === 'jwks') checkJwksUrl(at, entry.keys.url);
 }
 

@@ -42,7 +42,12 @@ async function setUp(...kids: string[]): Promise<{ clock: ManualClock; authentic
   server.publish(...kids);
   const clock = new ManualClock();
   const url = await server.listen();
-  const authenticator = createAuthenticator({ mode: 'production', clock, cache: { ttl: 0 }, issuers: [{ issuer: 'i', algorithms: ['ES256'], keys: { kind: 'jwks', url } }] });
+  const authenticator = createAuthenticator({
+    mode: 'production',
+    clock,
+    cache: { ttl: 0 },
+    issuers: [{ issuer: 'i', algorithms: ['ES256'], keys: { kind: 'jwks', url } }],
+  });
   return { clock, authenticator };
 }
 
@@ -56,7 +61,9 @@ const accepted = { tenant: 'acme', user: 'ann' };
 describe('keys by address', () => {
   it('are fetched once for many tokens at once', async () => {
     const { clock, authenticator } = await setUp('a', 'b');
-    const all = await Promise.all(Array.from({ length: 50 }, (_, i) => authenticator.authenticate(token(clock, i % 2 ? 'a' : 'b', { jti: `${i}` }))));
+    const all = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => authenticator.authenticate(token(clock, i % 2 ? 'a' : 'b', { jti: `${i}` }))),
+    );
     expect(all).toHaveLength(50);
     expect(server.requests).toBe(1);
   });
@@ -69,10 +76,15 @@ describe('keys by address', () => {
   it('cause one fetch a cooldown for unknown key ids, however many come', async () => {
     const { clock, authenticator } = await setUp('a');
     await authenticator.authenticate(token(clock, 'a'));
-    for (let i = 0; i < 100; i++) await expect(authenticator.authenticate(token(clock, `x${i}`))).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
+    for (let i = 0; i < 100; i++)
+      await expect(authenticator.authenticate(token(clock, `x${i}`))).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
     expect(server.requests).toBe(1);
     clock.advance(30_000);
-    await Promise.all(Array.from({ length: 100 }, (_, i) => expect(authenticator.authenticate(token(clock, `y${i}`))).rejects.toMatchObject({ code: 'TOKEN_INVALID' })));
+    await Promise.all(
+      Array.from({ length: 100 }, (_, i) =>
+        expect(authenticator.authenticate(token(clock, `y${i}`))).rejects.toMatchObject({ code: 'TOKEN_INVALID' }),
+      ),
+    );
     expect(server.requests).toBe(2);
   });
 
@@ -108,7 +120,10 @@ describe('keys by address', () => {
   it('are unavailable, not invalid, where the address never answered', async () => {
     const { clock, authenticator } = await setUp('a');
     server.answer = { status: 500, body: 'oops' };
-    await expect(authenticator.authenticate(token(clock, 'a'))).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE', spec: { http: 503, retryable: true } });
+    await expect(authenticator.authenticate(token(clock, 'a'))).rejects.toMatchObject({
+      code: 'KEYS_UNAVAILABLE',
+      spec: { http: 503, retryable: true },
+    });
     server.publish('a');
     await expect(authenticator.authenticate(token(clock, 'a'))).rejects.toMatchObject({ code: 'KEYS_UNAVAILABLE' });
     expect(server.requests).toBe(1);
@@ -141,7 +156,17 @@ describe('keys by address', () => {
   it('leave out symmetric and private keys, so that a published secret signs nothing', async () => {
     const { clock, authenticator } = await setUp();
     const secret = Buffer.alloc(32, 7);
-    server.answer = { status: 200, body: JSON.stringify({ keys: [null, 7, { kty: 'oct', kid: 'a', k: secret.toString('base64url') }, { ...keyPairs.ec.privateKey.export({ format: 'jwk' }), kid: 'a' }] }) };
+    server.answer = {
+      status: 200,
+      body: JSON.stringify({
+        keys: [
+          null,
+          7,
+          { kty: 'oct', kid: 'a', k: secret.toString('base64url') },
+          { ...keyPairs.ec.privateKey.export({ format: 'jwk' }), kid: 'a' },
+        ],
+      }),
+    };
     const forged = `Bearer ${forge({ alg: 'HS256', kid: 'a' }, { iss: 'i', sub: 'x', tenant: 'acme', exp: clock.now() / 1000 + 9 }, hmac(secret))}`;
     await expect(authenticator.authenticate(forged)).rejects.toMatchObject({ code: 'TOKEN_INVALID' });
     await expect(authenticator.authenticate(token(clock, 'a'))).rejects.toMatchObject({ code: 'TOKEN_INVALID' });

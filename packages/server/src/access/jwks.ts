@@ -46,7 +46,10 @@ export class JwksKeySet implements KeySet {
     await this.#fetchOnceACooldown();
     const found = this.#select(hint);
     if (found.length === 0 && this.#lastFailed) {
-      throw new MillraceError(accessErrors.KEYS_UNAVAILABLE, 'the keys of the token\'s issuer cannot be fetched just now: try again shortly');
+      throw new MillraceError(
+        accessErrors.KEYS_UNAVAILABLE,
+        "the keys of the token's issuer cannot be fetched just now: try again shortly",
+      );
     }
     return found;
   }
@@ -91,7 +94,10 @@ export class JwksKeySet implements KeySet {
     } catch (thrown) {
       this.#lastFailed = true;
       onFetch('failed');
-      log.warn({ issuer, url, reason: thrown instanceof Error ? thrown.message : 'unknown', keys: this.#keys.length }, 'key set not fetched; known keys stay in use');
+      log.warn(
+        { issuer, url, reason: thrown instanceof Error ? thrown.message : 'unknown', keys: this.#keys.length },
+        'key set not fetched; known keys stay in use',
+      );
     } finally {
       timer.cancel();
     }

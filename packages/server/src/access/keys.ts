@@ -5,7 +5,11 @@ import { type IssuerOptions, misconfigured, type StaticKey } from './issuer.ts';
 /** What of a token's header chooses a key. */
 export type KeyHint = { readonly alg: string; readonly kid: string | null };
 
-export type VerifyKey = { readonly kid: string | null; readonly key: KeyObject; /** The only algorithm that the key's owner allows, or null. */ readonly alg: string | null };
+export type VerifyKey = {
+  readonly kid: string | null;
+  readonly key: KeyObject;
+  /** The only algorithm that the key's owner allows, or null. */ readonly alg: string | null;
+};
 
 /** PORT. The keys of one issuer. */
 export interface KeySet {
@@ -50,7 +54,8 @@ function staticKey(entry: IssuerOptions, source: StaticKey, index: number): Veri
 }
 
 function fromPem(at: string, pem: string): KeyObject | null {
-  if (pem.includes('PRIVATE KEY')) throw misconfigured(`${at}.pem is a private key: give the public one, and treat the private one as leaked if it was shared`);
+  if (pem.includes('PRIVATE KEY'))
+    throw misconfigured(`${at}.pem is a private key: give the public one, and treat the private one as leaked if it was shared`);
   try {
     return usable(pem.includes('BEGIN CERTIFICATE') ? new X509Certificate(pem).publicKey : createPublicKey(pem));
   } catch (thrown) {
@@ -75,7 +80,11 @@ function usable(key: KeyObject): KeyObject | null {
 }
 
 /** RFC 7518, 3.4: the curve belongs to the algorithm. */
-const CURVES = new Map([['ES256', 'prime256v1'], ['ES384', 'secp384r1'], ['ES512', 'secp521r1']]);
+const CURVES = new Map([
+  ['ES256', 'prime256v1'],
+  ['ES384', 'secp384r1'],
+  ['ES512', 'secp521r1'],
+]);
 
 /** Whether a key can have made a signature of this algorithm. The kind of key decides, never the token's word alone. */
 export function fits(key: KeyObject, alg: string): boolean {

@@ -13,7 +13,7 @@ export function createAccessMetrics(metrics: Metrics, cachedTokens: () => number
   metrics.gauge('access_cached_tokens', 'Verified tokens remembered', [], (gauge) => gauge.set(cachedTokens()));
   return {
     authentications: metrics.counter('access_authentications_total', 'Authentications by outcome', ['outcome']),
-    keyFetches: metrics.counter('access_key_fetches_total', 'Fetches of issuers\' key sets by outcome', ['outcome']),
+    keyFetches: metrics.counter('access_key_fetches_total', "Fetches of issuers' key sets by outcome", ['outcome']),
     evictions: metrics.counter('access_cache_evictions_total', 'Verified tokens forgotten because the cache was full'),
   };
 }

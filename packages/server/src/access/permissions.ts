@@ -14,7 +14,8 @@ export function scopeOf(permission: Permission): string {
 /** An identity with the dev issuer exists only where dev mode accepted it, and may do everything there. */
 export function permits(identity: Identity, permission: Permission): boolean {
   if (identity.kind === 'anonymous') return false;
-  if (identity.issuer === DEV_ISSUER || identity.scopes.includes(scopeOf('admin')) || identity.scopes.includes(scopeOf(permission))) return true;
+  if (identity.issuer === DEV_ISSUER || identity.scopes.includes(scopeOf('admin')) || identity.scopes.includes(scopeOf(permission)))
+    return true;
   return permission === 'registry:read' && identity.scopes.includes(scopeOf('registry:write'));
 }
 

@@ -37,5 +37,5 @@ export const keyPairs = {
 };
 
 export function pem(key: KeyObject): string {
-  return key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' }).toString();
+  return key.export({ type: key.type === 'private' ? 'pkcs8' : 'spki', format: 'pem' });
 }

@@ -16,7 +16,13 @@ export type Verified = {
 export type VerifyTime = { readonly now: number; readonly clockSkew: number };
 
 /** Signature, issuer, audience and times. Rejects with TOKEN_INVALID, TOKEN_EXPIRED or KEYS_UNAVAILABLE. */
-export async function verifyToken(token: string, header: JsonObject, entry: IssuerOptions, keys: KeySet, time: VerifyTime): Promise<Verified> {
+export async function verifyToken(
+  token: string,
+  header: JsonObject,
+  entry: IssuerOptions,
+  keys: KeySet,
+  time: VerifyTime,
+): Promise<Verified> {
   const alg = header['alg'];
   const algorithms: readonly string[] = entry.algorithms;
   if (typeof alg !== 'string' || !algorithms.includes(alg)) throw refused('its algorithm is not allowed for its issuer');

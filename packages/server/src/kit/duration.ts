@@ -1,4 +1,11 @@
-const UNITS = new Map([['ms', 1], ['s', 1000], ['m', 60_000], ['h', 3_600_000], ['d', 86_400_000], ['w', 604_800_000]]);
+const UNITS = new Map([
+  ['ms', 1],
+  ['s', 1000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+  ['d', 86_400_000],
+  ['w', 604_800_000],
+]);
 
 /**
  * `30s`, `15m`, `1h`, `7d`, `2w`, `250ms`, several in a row (`1h30m`), or a bare number of seconds; to milliseconds.

@@ -35,7 +35,13 @@ export class Changes {
   #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
-  constructor(store: RegistryStore, composer: Composer, clock: Clock, metrics: RegistryMetrics, onRelease: (release: Release, revision: number) => void) {
+  constructor(
+    store: RegistryStore,
+    composer: Composer,
+    clock: Clock,
+    metrics: RegistryMetrics,
+    onRelease: (release: Release, revision: number) => void,
+  ) {
     this.#store = store;
     this.#composer = composer;
     this.#clock = clock;
@@ -46,9 +52,11 @@ export class Changes {
   make(request: ChangeRequest): Promise<ChangeResult> {
     if (this.#waiting >= QUEUE_MAX) return Promise.reject(busy());
     this.#waiting += 1;
-    const work = this.#tail.then(() => this.#make(request)).finally(() => {
-      this.#waiting -= 1;
-    });
+    const work = this.#tail
+      .then(() => this.#make(request))
+      .finally(() => {
+        this.#waiting -= 1;
+      });
     this.#tail = work.catch(() => undefined);
     return work;
   }

@@ -61,5 +61,8 @@ function failed(purpose: string, problems: readonly SchemaProblem[]): MillraceEr
 }
 
 export function versionUnknown(name: string, version: string, reason: string): MillraceError {
-  return new MillraceError(registryErrors.VERSION_UNKNOWN, `Service [${name}] and version [${version}] ${reason}.`, { service: name, version });
+  return new MillraceError(registryErrors.VERSION_UNKNOWN, `Service [${name}] and version [${version}] ${reason}.`, {
+    service: name,
+    version,
+  });
 }

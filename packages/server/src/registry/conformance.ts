@@ -44,9 +44,19 @@ export function registryStoreConformance(name: string, make: () => Promise<Store
     });
 
     it('gives back what was pushed', async () => {
-      const [row] = await make_(push('deals', 'v1', 'd1', { url: 'http://d', subscriptionUrl: 'ws://d', mappingDefs: '# m', typeDefs: 'ünï©ode ☃ 𝒳' }));
+      const [row] = await make_(
+        push('deals', 'v1', 'd1', { url: 'http://d', subscriptionUrl: 'ws://d', mappingDefs: '# m', typeDefs: 'ünï©ode ☃ 𝒳' }),
+      );
       expect(row).toMatchObject({
-        service: 'deals', version: 'v1', digest: 'd1', url: 'http://d', subscriptionUrl: 'ws://d', mappingDefs: '# m', typeDefs: 'ünï©ode ☃ 𝒳', addedTime: AT, isActive: true,
+        service: 'deals',
+        version: 'v1',
+        digest: 'd1',
+        url: 'http://d',
+        subscriptionUrl: 'ws://d',
+        mappingDefs: '# m',
+        typeDefs: 'ünï©ode ☃ 𝒳',
+        addedTime: AT,
+        isActive: true,
       });
       expect(await store.version('deals', 'v1')).toEqual(row);
       expect(await store.schema(row!.schemaId)).toEqual(row);
@@ -108,7 +118,7 @@ export function registryStoreConformance(name: string, make: () => Promise<Store
       expect((await store.preview([{ kind: 'deactivate', schemaId: v2!.schemaId }], AT)).changed).toBe(false);
       await make_(push('a', 'v2', 'd2'));
       expect(await current()).toEqual(['a@v2:d2']);
-      expect((await store.preview([{ kind: 'deactivate', schemaId: 999 }], AT))).toMatchObject({ changed: false, rows: [] });
+      expect(await store.preview([{ kind: 'deactivate', schemaId: 999 }], AT)).toMatchObject({ changed: false, rows: [] });
     });
 
     it('forgets a service, and never uses an id twice', async () => {
@@ -139,14 +149,23 @@ export function registryStoreConformance(name: string, make: () => Promise<Store
 
     it('lets exactly one of several commits at one revision through', async () => {
       const revision = await store.revision();
-      const all = await Promise.all(Array.from({ length: 8 }, (_, i) => store.commit(revision, { writes: [push(`s${i}`, 'v1', 'd')], release: null, at: AT, actor: 'ann' })));
+      const all = await Promise.all(
+        Array.from({ length: 8 }, (_, i) =>
+          store.commit(revision, { writes: [push(`s${i}`, 'v1', 'd')], release: null, at: AT, actor: 'ann' }),
+        ),
+      );
       expect(all.filter((rows) => rows !== null)).toHaveLength(1);
       expect(await store.active()).toHaveLength(1);
     });
 
     it('keeps the release in service, through a restart too, and a bounded number of old ones', async () => {
       for (let i = 0; i < 60; i++) {
-        await store.commit(await store.revision(), { writes: [push('a', `v${i}`, `d${i}`)], release: { digest: `r${i}`, body: `body ${i}` }, at: AT, actor: 'ann' });
+        await store.commit(await store.revision(), {
+          writes: [push('a', `v${i}`, `d${i}`)],
+          release: { digest: `r${i}`, body: `body ${i}` },
+          at: AT,
+          actor: 'ann',
+        });
       }
       await make_(push('b', 'v1', 'x'));
       store = await fixture.reopen();
@@ -163,7 +182,11 @@ export function registryStoreConformance(name: string, make: () => Promise<Store
       await make_({ kind: 'delete', service: 'b' });
       const all = await store.history(null, 10);
       expect(all.map(({ kind, service, version, revision }) => [kind, service, version, revision])).toEqual([
-        ['delete', 'b', null, 4], ['deactivate', 'a', 'v1', 3], ['push', 'b', 'v1', 2], ['push', 'a', 'v2', 2], ['push', 'a', 'v1', 1],
+        ['delete', 'b', null, 4],
+        ['deactivate', 'a', 'v1', 3],
+        ['push', 'b', 'v1', 2],
+        ['push', 'a', 'v2', 2],
+        ['push', 'a', 'v1', 1],
       ]);
       expect(all[0]).toMatchObject({ at: AT, actor: 'ann', release: null, schemaId: null });
       expect(await store.history(all[1]!.id, 2)).toEqual(all.slice(2, 4));
@@ -172,8 +195,18 @@ export function registryStoreConformance(name: string, make: () => Promise<Store
     it('knows who pushed each service last', async () => {
       expect(await store.lastPushers()).toEqual(new Map());
       await make_(push('a', 'v1', 'd1'), push('b', 'v1', 'x'), push('c', 'v1', 'y'));
-      await store.commit(await store.revision(), { writes: [push('b', 'v2', 'z'), push('a', 'v1', 'd1'), { kind: 'delete', service: 'c' }], release: null, at: AT, actor: 'bob' });
-      expect(await store.lastPushers()).toEqual(new Map([['a', 'ann'], ['b', 'bob']]));
+      await store.commit(await store.revision(), {
+        writes: [push('b', 'v2', 'z'), push('a', 'v1', 'd1'), { kind: 'delete', service: 'c' }],
+        release: null,
+        at: AT,
+        actor: 'bob',
+      });
+      expect(await store.lastPushers()).toEqual(
+        new Map([
+          ['a', 'ann'],
+          ['b', 'bob'],
+        ]),
+      );
     });
 
     it('keeps documents, never overwrites one, and no more than the bound', async () => {
@@ -196,12 +229,13 @@ export function registryStoreConformance(name: string, make: () => Promise<Store
       await store.pushSubscriptions({ ...source, version: 'latest', digest: 'd3', wsUrl: 'ws://t' }, AT);
       await store.pushSubscriptions({ ...source, name: 'other' }, AT);
       expect((await store.subscriptions()).map((row) => [row.name, row.version, row.digest, row.wsUrl])).toEqual([
-        ['socket', 'latest', 'd3', 'ws://t'], ['other', 'v1', 'd1', 'ws://s'],
+        ['socket', 'latest', 'd3', 'ws://t'],
+        ['other', 'v1', 'd1', 'ws://s'],
       ]);
     });
 
     it('takes names and texts as data', async () => {
-      const nasty = ['__proto__', 'constructor', '\'; drop table registry_services; --', '%_\\"$1 ?', '☃'];
+      const nasty = ['__proto__', 'constructor', "'; drop table registry_services; --", '%_\\"$1 ?', '☃'];
       for (const name of nasty) await make_(push(name, name, name, { typeDefs: name }));
       expect(await current()).toEqual(nasty.map((name) => `${name}@${name}:${name}`));
       for (const name of nasty) expect(await store.version(name, name)).toMatchObject({ typeDefs: name });
@@ -212,7 +246,9 @@ export function registryStoreConformance(name: string, make: () => Promise<Store
       const other = await fixture.second();
       try {
         const revision = await store.revision();
-        const both = await Promise.all([store, other].map((s, i) => s.commit(revision, { writes: [push(`s${i}`, 'v1', 'd')], release: null, at: AT, actor: 'ann' })));
+        const both = await Promise.all(
+          [store, other].map((s, i) => s.commit(revision, { writes: [push(`s${i}`, 'v1', 'd')], release: null, at: AT, actor: 'ann' })),
+        );
         expect(both.filter((rows) => rows !== null)).toHaveLength(1);
         await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? store : other).preview([push('s0', `w${i}`, `e${i}`)], AT)));
         expect(await other.active()).toEqual(await store.active());

@@ -16,7 +16,10 @@ const KEY = /^(?:apq:)?([0-9a-f]{64})$/;
 export async function persistQuery(store: RegistryStore, clock: Clock, key: string, value: string): Promise<void> {
   const hash = createHash('sha256').update(value).digest('hex');
   if (KEY.exec(key)?.[1] !== hash) {
-    throw new MillraceError(registryErrors.PERSISTED_QUERY_HASH, '"key" must be the SHA-256 of "value" in lower-case hex, with or without the prefix apq:');
+    throw new MillraceError(
+      registryErrors.PERSISTED_QUERY_HASH,
+      '"key" must be the SHA-256 of "value" in lower-case hex, with or without the prefix apq:',
+    );
   }
   checkExecutable(value);
   const kept = await store.persistQuery(hash, value, new Date(clock.now()).toISOString(), PERSISTED_MAX);

@@ -9,7 +9,12 @@ import { readSupergraphConfig, type SubgraphEntry } from './supergraph-config.ts
 
 /** What became of one look at the configuration, the files and the addresses. */
 export type FollowOutcome =
-  | { readonly kind: 'pushed'; readonly services: readonly string[]; readonly removed: readonly string[]; /** Left as they were: their schema could not be read. */ readonly failed: readonly MillraceError[] }
+  | {
+      readonly kind: 'pushed';
+      readonly services: readonly string[];
+      readonly removed: readonly string[];
+      /** Left as they were: their schema could not be read. */ readonly failed: readonly MillraceError[];
+    }
   /** Everything is as it was pushed last. */
   | { readonly kind: 'unchanged' }
   /** Nothing was pushed; it is tried again when a file changes and at the next poll. */
@@ -121,9 +126,11 @@ class Follower implements SupergraphFollower {
     if (missing.length > 0 || services.length === 0) return { kind: 'failed', errors: failed.map(({ error }) => error) };
     const removed = known.filter((name) => !entries.some((entry) => entry.name === name));
     const fingerprint = JSON.stringify([services, removed]);
-    if (fingerprint === this.#pushed) return failed.length > 0 ? { kind: 'failed', errors: failed.map(({ error }) => error) } : { kind: 'unchanged' };
+    if (fingerprint === this.#pushed)
+      return failed.length > 0 ? { kind: 'failed', errors: failed.map(({ error }) => error) } : { kind: 'unchanged' };
     const now = this.#clock.monotonic();
-    if (this.#refused?.fingerprint === fingerprint && now - this.#refused.at < RETRY_AFTER) return { kind: 'failed', errors: [this.#refused.error] };
+    if (this.#refused?.fingerprint === fingerprint && now - this.#refused.at < RETRY_AFTER)
+      return { kind: 'failed', errors: [this.#refused.error] };
     try {
       await registry.push(services, FOLLOW_ACTOR, removed);
     } catch (thrown) {
@@ -132,12 +139,20 @@ class Follower implements SupergraphFollower {
     }
     this.#refused = null;
     this.#pushed = JSON.stringify([services, []]);
-    return { kind: 'pushed', services: services.map((service: PushRequest) => service.name), removed, failed: failed.map(({ error }) => error) };
+    return {
+      kind: 'pushed',
+      services: services.map((service: PushRequest) => service.name),
+      removed,
+      failed: failed.map(({ error }) => error),
+    };
   }
 
   /** Folders, not files: an editor that writes beside and renames would leave a watch on the old file. */
   #watch(entries: readonly SubgraphEntry[]): void {
-    const files = entries.flatMap(({ schema, mappingPath }) => [...(schema.kind === 'file' ? [schema.path] : []), ...(mappingPath === null ? [] : [mappingPath])]);
+    const files = entries.flatMap(({ schema, mappingPath }) => [
+      ...(schema.kind === 'file' ? [schema.path] : []),
+      ...(mappingPath === null ? [] : [mappingPath]),
+    ]);
     // A configuration that is wrong just now keeps the watches of the last good one.
     if (entries.length > 0) this.#files = new Set([resolve(this.#options.path), ...files]);
     const folders = new Set([...this.#files].map((file) => dirname(file)));
@@ -184,7 +199,11 @@ class Follower implements SupergraphFollower {
     const repeated = outcome.kind === 'unchanged' ? this.#reported === '' : text !== '' && text === this.#reported;
     this.#reported = text;
     if (repeated) return;
-    if (outcome.kind === 'failed') this.#log.warn({ codes: outcome.errors.map((error) => error.code), reason: text }, 'subgraph schemas not pushed; the last good supergraph stays');
+    if (outcome.kind === 'failed')
+      this.#log.warn(
+        { codes: outcome.errors.map((error) => error.code), reason: text },
+        'subgraph schemas not pushed; the last good supergraph stays',
+      );
     if (outcome.kind === 'pushed') this.#log.info({ services: outcome.services, removed: outcome.removed }, 'subgraph schemas pushed');
     if (outcome.kind === 'unchanged') this.#log.info('subgraph schemas are as they were pushed');
     this.#options.onOutcome?.(outcome);

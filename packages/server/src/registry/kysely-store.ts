@@ -1,5 +1,16 @@
 import { type Kysely, sql, type Transaction } from 'kysely';
-import { LATEST, type Change, type HistoryRow, type Preview, type RegistryStore, type SchemaRow, type ServiceRow, type SubscriptionRow, type SubscriptionSource, type Write } from './store.ts';
+import {
+  LATEST,
+  type Change,
+  type HistoryRow,
+  type Preview,
+  type RegistryStore,
+  type SchemaRow,
+  type ServiceRow,
+  type SubscriptionRow,
+  type SubscriptionSource,
+  type Write,
+} from './store.ts';
 import { readActive, schemaRows } from './store-reads.ts';
 import { applyWrites, hold, lock, nextId, versionTaken } from './store-writes.ts';
 import type { Tables } from './tables.ts';
@@ -32,7 +43,13 @@ export class KyselyStore implements RegistryStore {
       const state = await lock(trx, null);
       if (!state) throw new Error('registry_state has no row');
       const applied = await applyWrites(trx, writes, state.revision, at);
-      const preview = { revision: state.revision - 1, changed: applied.changed, rows: applied.rows, active: await readActive(trx), release: state.release };
+      const preview = {
+        revision: state.revision - 1,
+        changed: applied.changed,
+        rows: applied.rows,
+        active: await readActive(trx),
+        release: state.release,
+      };
       throw new RolledBack(preview);
     });
     try {
@@ -52,7 +69,17 @@ export class KyselyStore implements RegistryStore {
       const release = change.release?.digest ?? state.release;
       for (const { kind, service, version, schemaId } of history) {
         const id = await nextId(trx);
-        const entry = { id, revision: state.revision, at: change.at, actor: change.actor, kind, service, version, schema_id: schemaId, release };
+        const entry = {
+          id,
+          revision: state.revision,
+          at: change.at,
+          actor: change.actor,
+          kind,
+          service,
+          version,
+          schema_id: schemaId,
+          release,
+        };
         await trx.insertInto('registry_changes').values(entry).execute();
       }
       return rows;
@@ -76,13 +103,21 @@ export class KyselyStore implements RegistryStore {
   }
 
   service(name: string): Promise<ServiceRow | null> {
-    return this.#guard(async () => (await this.#db.selectFrom('registry_services').select(['id', 'name']).where('name', '=', name).executeTakeFirst()) ?? null);
+    return this.#guard(
+      async () =>
+        (await this.#db.selectFrom('registry_services').select(['id', 'name']).where('name', '=', name).executeTakeFirst()) ?? null,
+    );
   }
 
   release(): Promise<{ revision: number; digest: string | null; body: string | null }> {
-    return this.#guard(() => this.#db
-      .selectFrom('registry_state as st').leftJoin('registry_releases as r', 'r.digest', 'st.release')
-      .select(['st.revision as revision', 'r.digest as digest', 'r.body as body']).where('st.id', '=', 1).executeTakeFirstOrThrow());
+    return this.#guard(() =>
+      this.#db
+        .selectFrom('registry_state as st')
+        .leftJoin('registry_releases as r', 'r.digest', 'st.release')
+        .select(['st.revision as revision', 'r.digest as digest', 'r.body as body'])
+        .where('st.id', '=', 1)
+        .executeTakeFirstOrThrow(),
+    );
   }
 
   history(before: number | null, limit: number): Promise<readonly HistoryRow[]> {
@@ -95,9 +130,22 @@ export class KyselyStore implements RegistryStore {
 
   lastPushers(): Promise<ReadonlyMap<string, string>> {
     return this.#guard(async () => {
-      const rows = await this.#db.selectFrom('registry_changes as c').innerJoin('registry_services as sv', 'sv.name', 'c.service')
-        .select(['c.service as service', 'c.actor as actor']).where('c.kind', '=', 'push')
-        .where((eb) => eb('c.id', '=', eb.selectFrom('registry_changes as d').whereRef('d.service', '=', 'c.service').where('d.kind', '=', 'push').select(({ fn }) => fn.max('d.id').as('top'))))
+      const rows = await this.#db
+        .selectFrom('registry_changes as c')
+        .innerJoin('registry_services as sv', 'sv.name', 'c.service')
+        .select(['c.service as service', 'c.actor as actor'])
+        .where('c.kind', '=', 'push')
+        .where((eb) =>
+          eb(
+            'c.id',
+            '=',
+            eb
+              .selectFrom('registry_changes as d')
+              .whereRef('d.service', '=', 'c.service')
+              .where('d.kind', '=', 'push')
+              .select(({ fn }) => fn.max('d.id').as('top')),
+          ),
+        )
         .execute();
       return new Map(rows.map((row) => [row.service, row.actor]));
     });
@@ -115,7 +163,10 @@ export class KyselyStore implements RegistryStore {
       await hold(trx);
       const known = await trx.selectFrom('registry_persisted_queries').select('key').where('key', '=', key).executeTakeFirst();
       if (known) return true;
-      const { count } = await trx.selectFrom('registry_persisted_queries').select(({ fn }) => fn.countAll<number | string>().as('count')).executeTakeFirstOrThrow();
+      const { count } = await trx
+        .selectFrom('registry_persisted_queries')
+        .select(({ fn }) => fn.countAll<number | string>().as('count'))
+        .executeTakeFirstOrThrow();
       if (Number(count) >= max) return false;
       await trx.insertInto('registry_persisted_queries').values({ key, value, added_time: at }).execute();
       return true;
@@ -127,25 +178,50 @@ export class KyselyStore implements RegistryStore {
       await hold(trx);
       const position = await nextId(trx);
       const { name, version, wsUrl, typeDefs, digest } = source;
-      const known = await trx.selectFrom('registry_subscriptions').select(['id', 'digest']).where('name', '=', name).where('version', '=', version).executeTakeFirst();
+      const known = await trx
+        .selectFrom('registry_subscriptions')
+        .select(['id', 'digest'])
+        .where('name', '=', name)
+        .where('version', '=', version)
+        .executeTakeFirst();
       if (known && version !== LATEST && known.digest !== digest) throw versionTaken(name, version);
       if (!known) {
         const id = position;
-        await trx.insertInto('registry_subscriptions').values({ id, name, version, ws_url: wsUrl, type_defs: typeDefs, digest, position, added_time: at }).execute();
+        await trx
+          .insertInto('registry_subscriptions')
+          .values({ id, name, version, ws_url: wsUrl, type_defs: typeDefs, digest, position, added_time: at })
+          .execute();
         return { ...source, id };
       }
       const moved = version === LATEST ? { position, type_defs: typeDefs, digest } : {};
       const url = wsUrl === null ? {} : { ws_url: wsUrl };
-      const row = await trx.updateTable('registry_subscriptions').set({ name, ...moved, ...url }).where('id', '=', known.id).returningAll().executeTakeFirstOrThrow();
+      const row = await trx
+        .updateTable('registry_subscriptions')
+        .set({ name, ...moved, ...url })
+        .where('id', '=', known.id)
+        .returningAll()
+        .executeTakeFirstOrThrow();
       return toSubscription(row);
     });
   }
 
   subscriptions(): Promise<readonly SubscriptionRow[]> {
     return this.#guard(async () => {
-      const rows = await this.#db.selectFrom('registry_subscriptions as a').selectAll('a')
-        .where((eb) => eb('a.position', '=', eb.selectFrom('registry_subscriptions as b').whereRef('b.name', '=', 'a.name').select(({ fn }) => fn.max('b.position').as('top'))))
-        .orderBy('a.id').execute();
+      const rows = await this.#db
+        .selectFrom('registry_subscriptions as a')
+        .selectAll('a')
+        .where((eb) =>
+          eb(
+            'a.position',
+            '=',
+            eb
+              .selectFrom('registry_subscriptions as b')
+              .whereRef('b.name', '=', 'a.name')
+              .select(({ fn }) => fn.max('b.position').as('top')),
+          ),
+        )
+        .orderBy('a.id')
+        .execute();
       return rows.map(toSubscription);
     });
   }
@@ -173,9 +249,19 @@ export class KyselyStore implements RegistryStore {
 
 async function putRelease(db: Kysely<Tables>, release: NonNullable<Change['release']>, revision: number, at: string): Promise<void> {
   const row = { digest: release.digest, body: release.body, revision, added_time: at };
-  await db.insertInto('registry_releases').values(row).onConflict((oc) => oc.column('digest').doUpdateSet({ body: row.body, revision })).execute();
+  await db
+    .insertInto('registry_releases')
+    .values(row)
+    .onConflict((oc) => oc.column('digest').doUpdateSet({ body: row.body, revision }))
+    .execute();
   await db.updateTable('registry_state').set({ release: release.digest }).where('id', '=', 1).execute();
-  const oldest = await db.selectFrom('registry_releases').select('revision').orderBy('revision', 'desc').offset(RELEASES_KEPT).limit(1).executeTakeFirst();
+  const oldest = await db
+    .selectFrom('registry_releases')
+    .select('revision')
+    .orderBy('revision', 'desc')
+    .offset(RELEASES_KEPT)
+    .limit(1)
+    .executeTakeFirst();
   if (oldest) await db.deleteFrom('registry_releases').where('revision', '<=', oldest.revision).execute();
 }
 

@@ -17,7 +17,11 @@ export function createRegistryMetrics(metrics: Metrics): RegistryMetrics {
   return {
     changes: metrics.counter('registry_changes_total', 'Changes asked for, by kind and outcome', ['kind', 'outcome']),
     conflicts: metrics.counter('registry_conflicts_total', 'Changes overtaken by another process and tried again'),
-    composeSeconds: metrics.histogram('registry_compose_seconds', 'Time to compose all services', [0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30]),
+    composeSeconds: metrics.histogram(
+      'registry_compose_seconds',
+      'Time to compose all services',
+      [0.005, 0.02, 0.1, 0.5, 1, 2.5, 5, 10, 30],
+    ),
     releases: metrics.counter('registry_releases_total', 'Releases published to watchers of this process'),
     services: metrics.gauge('registry_services', 'Services with an active schema'),
     watchers: metrics.gauge('registry_watchers', 'Connections that follow the releases over HTTP'),

@@ -44,5 +44,5 @@ export async function openPostgresStore(options: PostgresStoreOptions): Promise<
 /** Whatever a statement of ours fails with is the database's state, not the caller's fault; the text goes to the log, as the cause. */
 function coded(thrown: unknown): unknown {
   if (thrown instanceof MillraceError || thrown instanceof TypeError) return thrown;
-  return new MillraceError(registryErrors.STORE_UNAVAILABLE, 'the registry\'s database does not answer: try again shortly', {}, thrown);
+  return new MillraceError(registryErrors.STORE_UNAVAILABLE, "the registry's database does not answer: try again shortly", {}, thrown);
 }

@@ -17,7 +17,7 @@ import { realCompose, SDL } from './test-registry.ts';
 
 const open: { close(): Promise<void> }[] = [];
 afterEach(async () => {
-  for (const one of open.splice(0).reverse()) await one.close();
+  for (const one of open.splice(0).toReversed()) await one.close();
 });
 
 async function setUp(compose: Compose = realCompose, store?: RegistryStore): Promise<Registry> {
@@ -29,7 +29,7 @@ async function setUp(compose: Compose = realCompose, store?: RegistryStore): Pro
 }
 
 const push = (name: string, version: string, typeDefs: string) => ({ name, version, typeDefs, url: `http://${name}.test/graphql` });
-const services = (registry: Registry) => [...(registry.release()?.subgraphs.keys() ?? [])].sort();
+const services = (registry: Registry) => [...(registry.release()?.subgraphs.keys() ?? [])].toSorted();
 
 describe('releases', () => {
   it('are published before the push resolves, once for each change, in order', async () => {
@@ -69,20 +69,32 @@ describe('releases', () => {
     expect(release.liveTypes).toHaveLength(1);
     expect(decodeRelease(text)).toEqual(release);
     expect(() => decodeRelease(text.replace('crm.deals', 'crm.other'))).toThrow(expect.objectContaining({ code: 'RELEASE_INVALID' }));
-    expect(() => decodeRelease(text.replace('http://users.test', 'http://evil.test'))).toThrow(expect.objectContaining({ code: 'RELEASE_INVALID' }));
-    fc.assert(fc.property(fc.nat(text.length - 1), fc.string({ minLength: 1, maxLength: 3 }), (at, insert) => {
-      const changed = text.slice(0, at) + insert + text.slice(at);
-      let decoded: Release;
-      try {
-        decoded = decodeRelease(changed);
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'RELEASE_INVALID' });
-        return;
-      }
-      // White space between the parts, or a key that nobody reads: the release itself is the same.
-      expect({ ...decoded, liveTypes: [] }).toEqual({ ...release, liveTypes: [] });
-    }), { numRuns: 200 });
-    for (const rubbish of ['', '[]', 'null', '{}', '{"format":2}', '{"format":1,"digest":"x","supergraphSdl":"","liveTypes":[7],"subgraphs":[]}']) {
+    expect(() => decodeRelease(text.replace('http://users.test', 'http://evil.test'))).toThrow(
+      expect.objectContaining({ code: 'RELEASE_INVALID' }),
+    );
+    fc.assert(
+      fc.property(fc.nat(text.length - 1), fc.string({ minLength: 1, maxLength: 3 }), (at, insert) => {
+        const changed = text.slice(0, at) + insert + text.slice(at);
+        let decoded: Release;
+        try {
+          decoded = decodeRelease(changed);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'RELEASE_INVALID' });
+          return;
+        }
+        // White space between the parts, or a key that nobody reads: the release itself is the same.
+        expect({ ...decoded, liveTypes: [] }).toEqual({ ...release, liveTypes: [] });
+      }),
+      { numRuns: 200 },
+    );
+    for (const rubbish of [
+      '',
+      '[]',
+      'null',
+      '{}',
+      '{"format":2}',
+      '{"format":1,"digest":"x","supergraphSdl":"","liveTypes":[7],"subgraphs":[]}',
+    ]) {
       expect(() => decodeRelease(rubbish)).toThrow(expect.objectContaining({ code: 'RELEASE_INVALID' }));
     }
   });
@@ -109,7 +121,12 @@ describe('releases', () => {
     open.push(store);
     const registry = await setUp(realCompose, store);
     await registry.push([push('users', 'v1', SDL.users)], 'ann');
-    await store.commit(await store.revision(), { writes: [], release: { digest: registry.release()!.digest, body: '{"format":0}' }, at: '', actor: '' });
+    await store.commit(await store.revision(), {
+      writes: [],
+      release: { digest: registry.release()!.digest, body: '{"format":0}' },
+      at: '',
+      actor: '',
+    });
     expect((await setUp(realCompose, store)).release()).toEqual(registry.release());
   });
 
@@ -142,7 +159,7 @@ describe('releases', () => {
       get(target, key) {
         if (key !== 'release') {
           const value: unknown = Reflect.get(target, key);
-          return typeof value === 'function' ? value.bind(target) as unknown : value;
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
         }
         return async () => {
           looks += 1;
@@ -173,7 +190,10 @@ describe('pushes', () => {
     const registry = await setUp();
     await registry.push([push('users', 'v1', SDL.users)], 'ann');
     const before = registry.release();
-    await expect(registry.push([push('other', 'v1', SDL.clashing)], 'ann')).rejects.toMatchObject({ code: 'COMPOSITION_FAILED', details: { problems: expect.arrayContaining([expect.objectContaining({ service: 'other', type: 'Query', field: 'me' })]) } });
+    await expect(registry.push([push('other', 'v1', SDL.clashing)], 'ann')).rejects.toMatchObject({
+      code: 'COMPOSITION_FAILED',
+      details: { problems: expect.arrayContaining([expect.objectContaining({ service: 'other', type: 'Query', field: 'me' })]) },
+    });
     expect(registry.release()).toBe(before);
     expect(await registry.store.service('other')).toBeNull();
   });
@@ -181,7 +201,10 @@ describe('pushes', () => {
   it('of a mapping without tenant are refused by name', async () => {
     const registry = await setUp();
     const refused = registry.push([push('deals', 'v1', SDL.dealsWithoutTenant)], 'ann');
-    await expect(refused).rejects.toMatchObject({ code: 'LIVE_TENANT_MISSING', details: { problems: [expect.objectContaining({ service: 'deals', type: 'Deal' })] } });
+    await expect(refused).rejects.toMatchObject({
+      code: 'LIVE_TENANT_MISSING',
+      details: { problems: [expect.objectContaining({ service: 'deals', type: 'Deal' })] },
+    });
     expect(registry.release()).toBeNull();
   });
 
@@ -192,14 +215,17 @@ describe('pushes', () => {
     const [a, b] = await registry.push([push('deals', 'v1', SDL.deals), push('users', 'v1', SDL.users)], 'ann');
     expect([a?.service, b?.service]).toEqual(['deals', 'users']);
     expect(seen).toHaveLength(1);
-    await expect(registry.push([push('users', 'v2', SDL.usersWithMail), push('plain', 'v1', SDL.broken)], 'ann')).rejects.toMatchObject({ code: 'SDL_INVALID' });
+    await expect(registry.push([push('users', 'v2', SDL.usersWithMail), push('plain', 'v1', SDL.broken)], 'ann')).rejects.toMatchObject({
+      code: 'SDL_INVALID',
+    });
     expect((await registry.latest()).map((row) => row.version)).toEqual(['v1', 'v1']);
   });
 
   it('take a mapping document beside a schema that stays as it is', async () => {
     const registry = await setUp();
     const typeDefs = 'type Query { deals: [Deal] } type Deal @key(fields: "id") { id: ID! title: String }';
-    const mappingDefs = 'extend schema @link(url: "https://specs.millrace.dev/live/v1.0", import: ["@live"]) extend type Deal @live(topic: "crm.deals", tenant: "company")';
+    const mappingDefs =
+      'extend schema @link(url: "https://specs.millrace.dev/live/v1.0", import: ["@live"]) extend type Deal @live(topic: "crm.deals", tenant: "company")';
     await registry.push([{ name: 'deals', version: 'v1', typeDefs, mappingDefs }], 'ann');
     expect(registry.release()?.liveTypes.map((type) => type.topic)).toEqual(['crm.deals']);
     await expect(registry.push([{ name: 'deals', version: 'v1', typeDefs }], 'ann')).rejects.toMatchObject({ code: 'VERSION_TAKEN' });
@@ -226,7 +252,7 @@ describe('pushes', () => {
     });
     const names = Array.from({ length: 20 }, (_, i) => `service${i}`);
     await Promise.all(names.map((name, i) => registry.push([push(name, 'v1', `type Query { f${i}: Int }`)], 'ann')));
-    expect(services(registry)).toEqual([...names].sort());
+    expect(services(registry)).toEqual([...names].toSorted());
     expect(most).toBe(1);
   });
 
@@ -237,7 +263,7 @@ describe('pushes', () => {
     const names = Array.from({ length: 10 }, (_, i) => `service${i}`);
     await Promise.all(names.map((name, i) => both[i % 2]!.push([push(name, 'v1', `type Query { f${i}: Int }`)], 'ann')));
     const third = await setUp(realCompose, store);
-    expect(services(third)).toEqual([...names].sort());
+    expect(services(third)).toEqual([...names].toSorted());
   });
 
   it('are refused with a code when too many wait', async () => {
@@ -248,7 +274,10 @@ describe('pushes', () => {
       return realCompose(inputs);
     });
     const waiting = Array.from({ length: 1000 }, () => registry.push([push('users', 'v1', SDL.users)], 'ann'));
-    await expect(registry.push([push('users', 'v1', SDL.users)], 'ann')).rejects.toMatchObject({ code: 'REGISTRY_BUSY', spec: { http: 503 } });
+    await expect(registry.push([push('users', 'v1', SDL.users)], 'ann')).rejects.toMatchObject({
+      code: 'REGISTRY_BUSY',
+      spec: { http: 503 },
+    });
     letGo();
     expect(await Promise.all(waiting)).toHaveLength(1000);
   });
@@ -268,11 +297,16 @@ describe('delete', () => {
 
   it('of a service is refused where the rest does not compose, unless forced: then the last good release stays', async () => {
     const compose: Compose = async (inputs: readonly ServiceInput[]): Promise<Composition> =>
-      inputs.some((input) => input.name === 'users') ? realCompose(inputs) : { errors: [{ code: 'COMPOSITION_FAILED', message: 'deals needs users' }] };
+      inputs.some((input) => input.name === 'users')
+        ? realCompose(inputs)
+        : { errors: [{ code: 'COMPOSITION_FAILED', message: 'deals needs users' }] };
     const registry = await setUp(compose);
     await registry.push([push('users', 'v1', SDL.users), push('deals', 'v1', SDL.deals)], 'ann');
     const before = registry.release();
-    await expect(registry.deleteService('users', { force: false }, 'ann')).rejects.toMatchObject({ code: 'COMPOSITION_FAILED', message: expect.stringContaining('deals needs users') });
+    await expect(registry.deleteService('users', { force: false }, 'ann')).rejects.toMatchObject({
+      code: 'COMPOSITION_FAILED',
+      message: expect.stringContaining('deals needs users'),
+    });
     expect(await registry.deleteService('users', { force: true }, 'ann')).toMatchObject({ name: 'users' });
     expect(registry.release()).toBe(before);
     expect(await registry.deleteService('users', { force: true }, 'ann')).toBeNull();
@@ -295,7 +329,9 @@ it('composes one set once, remembers no failure, and counts', async () => {
   open.push(store);
   const metrics = new Metrics();
   const registry = await openRegistry({
-    store, metrics, pollInterval: null,
+    store,
+    metrics,
+    pollInterval: null,
     compose: async (inputs) => {
       composed += 1;
       return fail ? { errors: [{ code: 'COMPOSITION_FAILED', message: 'no' }] } : realCompose(inputs);
@@ -306,7 +342,8 @@ it('composes one set once, remembers no failure, and counts', async () => {
   for (let i = 0; i < 5; i++) await registry.compose([]);
   expect(composed).toBe(1);
   fail = true;
-  for (let i = 0; i < 2; i++) await expect(registry.validate([push('users', 'v2', SDL.usersWithMail)])).rejects.toMatchObject({ code: 'COMPOSITION_FAILED' });
+  for (let i = 0; i < 2; i++)
+    await expect(registry.validate([push('users', 'v2', SDL.usersWithMail)])).rejects.toMatchObject({ code: 'COMPOSITION_FAILED' });
   fail = false;
   await registry.validate([push('users', 'v2', SDL.usersWithMail)]);
   expect(composed).toBe(4);

@@ -77,7 +77,9 @@ export class Registry {
     this.metrics = createRegistryMetrics(options.metrics ?? new Metrics());
     this.#pollInterval = options.pollInterval === undefined ? REGISTRY_DEFAULTS.pollInterval : options.pollInterval;
     this.#composer = new Composer(options.compose, this.clock, this.metrics);
-    this.#changes = new Changes(this.store, this.#composer, this.clock, this.metrics, (release, revision) => this.#publish(release, revision));
+    this.#changes = new Changes(this.store, this.#composer, this.clock, this.metrics, (release, revision) =>
+      this.#publish(release, revision),
+    );
   }
 
   async start(): Promise<void> {
@@ -105,7 +107,8 @@ export class Registry {
   async push(requests: readonly PushRequest[], actor: string, remove: readonly string[] = []): Promise<readonly SchemaRow[]> {
     const writes: readonly Write[] = [...remove.map((service) => ({ kind: 'delete', service }) as const), ...requests.map(toWrite)];
     const { rows, changed } = await this.#changes.make({ writes, actor, force: false, purpose: 'the schemas do not compose' });
-    if (changed) this.log.info({ services: requests.map((r) => `${r.name}@${r.version}`), actor, release: this.#release?.digest }, 'schemas pushed');
+    if (changed)
+      this.log.info({ services: requests.map((r) => `${r.name}@${r.version}`), actor, release: this.#release?.digest }, 'schemas pushed');
     return rows;
   }
 
@@ -138,8 +141,14 @@ export class Registry {
       pinned.set(name, row);
     }
     const others = active.filter((row) => !pinned.has(row.service)).map((row) => ({ row, pinned: false }));
-    const all = [...others, ...[...pinned.values()].map((row) => ({ row, pinned: true }))].sort((a, b) => a.row.serviceId - b.row.serviceId);
-    if (all.length > 0) await this.#composer.compose(all.map(({ row }) => row), 'the versions do not compose');
+    const all = [...others, ...[...pinned.values()].map((row) => ({ row, pinned: true }))].toSorted(
+      (a, b) => a.row.serviceId - b.row.serviceId,
+    );
+    if (all.length > 0)
+      await this.#composer.compose(
+        all.map(({ row }) => row),
+        'the versions do not compose',
+      );
     return all;
   }
 
@@ -222,7 +231,9 @@ export class Registry {
     if (this.#closed || this.#pollInterval === null) return;
     this.#poll = this.clock.after(this.#pollInterval, () => {
       this.refresh()
-        .catch((thrown: unknown) => this.log.warn({ reason: toMillraceError(thrown).message }, 'registry store not reached; the last good release is served'))
+        .catch((thrown: unknown) =>
+          this.log.warn({ reason: toMillraceError(thrown).message }, 'registry store not reached; the last good release is served'),
+        )
         .finally(() => this.#schedulePoll());
     });
   }
@@ -249,6 +260,10 @@ function publicSchema(release: Release): GraphQLSchema {
 
 function toDiffChange(change: SchemaChange): DiffChange {
   const { level, reason } = change.criticality;
-  return { criticality: { level, ...(reason === undefined ? {} : { reason }) }, type: String(change.type), message: change.message, path: change.path ?? null };
+  return {
+    criticality: { level, ...(reason === undefined ? {} : { reason }) },
+    type: String(change.type),
+    message: change.message,
+    path: change.path ?? null,
+  };
 }
-

@@ -1,4 +1,4 @@
-import type { CarriedField, LiveAction, LiveType } from '../events/live-type.ts';
+import type { LiveAction, LiveType } from '../events/live-type.ts';
 import { MillraceError } from '../kit/errors.ts';
 import { isJsonObject, type Json, type JsonObject } from '../kit/json.ts';
 import { releaseDigest } from '../supergraph/compose.ts';
@@ -48,9 +48,10 @@ function parsed(text: string): JsonObject {
 }
 
 function toLiveType(json: Json): LiveType {
-  if (!isJsonObject(json) || !Array.isArray(json['actions']) || !Array.isArray(json['carried'])) throw invalid('a live type has the wrong shape');
+  if (!isJsonObject(json) || !Array.isArray(json['actions']) || !Array.isArray(json['carried']))
+    throw invalid('a live type has the wrong shape');
   const actions = new Map(json['actions'] as readonly (readonly [string, LiveAction])[]);
-  return { ...(json as unknown as LiveType), carried: json['carried'] as unknown as readonly CarriedField[], actions };
+  return { ...(json as unknown as LiveType), actions };
 }
 
 function toTarget(json: Json): SubgraphTarget {

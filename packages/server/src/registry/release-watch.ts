@@ -26,7 +26,8 @@ export class ReleaseWatch {
 
   /** Throws WATCHERS_LIMIT. */
   open(req: IncomingMessage, res: ServerResponse, identity: Identity): void {
-    if (this.#watchers.size >= WATCHERS_MAX) throw new MillraceError(registryErrors.WATCHERS_LIMIT, `${WATCHERS_MAX} connections follow the releases already`);
+    if (this.#watchers.size >= WATCHERS_MAX)
+      throw new MillraceError(registryErrors.WATCHERS_LIMIT, `${WATCHERS_MAX} connections follow the releases already`);
     res.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
     res.flushHeaders();
     const watcher = new Watcher(res, this.#registry, identity);

@@ -29,7 +29,10 @@ export function pushAllRequest(body: JsonObject): readonly PushRequest[] {
   shape.only(body, ['services']);
   const services = shape.objects(body, 'services', { min: 1, max: SERVICES_MAX, optional: false });
   const requests = services.map((service, index) => readPush(shape, service, `services[${index}].`, ANY_NAME));
-  shape.unique('services', requests.map((request) => request.name || null));
+  shape.unique(
+    'services',
+    requests.map((request) => request.name || null),
+  );
   shape.check();
   return requests;
 }
@@ -64,7 +67,10 @@ export function composeRequest(body: JsonObject): readonly Pin[] {
     name: shape.text(service, 'name', ANY_NAME, `services[${index}].`) ?? '',
     version: shape.text(service, 'version', VERSION, `services[${index}].`) ?? '',
   }));
-  shape.unique('services', pins.map((pin) => pin.name || null));
+  shape.unique(
+    'services',
+    pins.map((pin) => pin.name || null),
+  );
   shape.check();
   return pins;
 }
@@ -78,7 +84,12 @@ export function persistedQueryRequest(body: JsonObject): { readonly key: string;
   return { key, value };
 }
 
-export type SubscriptionRequest = { readonly name: string; readonly version: string; readonly typeDefs: string; readonly wsUrl: string | null };
+export type SubscriptionRequest = {
+  readonly name: string;
+  readonly version: string;
+  readonly typeDefs: string;
+  readonly wsUrl: string | null;
+};
 
 export function subscriptionRequest(body: JsonObject): SubscriptionRequest {
   const shape = new Shape();

@@ -5,7 +5,15 @@ import { persistedQuery, persistQuery, pushSubscriptions } from './documents.ts'
 import { readJsonBody } from './http-body.ts';
 import type { Registry } from './registry.ts';
 import { encodeRelease } from './release-json.ts';
-import { composeRequest, diffRequest, historyRequest, persistedQueryRequest, pushAllRequest, pushRequest, subscriptionRequest } from './requests.ts';
+import {
+  composeRequest,
+  diffRequest,
+  historyRequest,
+  persistedQueryRequest,
+  pushAllRequest,
+  pushRequest,
+  subscriptionRequest,
+} from './requests.ts';
 import { composedJson, historyJson, pushedJson, pushedSubscriptionJson, schemaJson, subscriptionsJson } from './rest-rows.ts';
 
 export type Answer =
@@ -38,7 +46,13 @@ const WRITE: Permission = 'registry:write';
 const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/', kind: 'run', permission: null, run: about },
   { method: 'GET', path: '/health', kind: 'health' },
-  { method: 'GET', path: '/schema/latest', kind: 'run', permission: READ, run: async ({ registry }) => ok((await registry.latest()).map(schemaJson)) },
+  {
+    method: 'GET',
+    path: '/schema/latest',
+    kind: 'run',
+    permission: READ,
+    run: async ({ registry }) => ok((await registry.latest()).map(schemaJson)),
+  },
   { method: 'POST', path: '/schema/compose', kind: 'run', permission: READ, run: compose },
   { method: 'POST', path: '/schema/push', kind: 'run', permission: WRITE, run: push },
   { method: 'POST', path: '/schema/push-all', kind: 'run', permission: WRITE, run: pushAll },
@@ -51,7 +65,13 @@ const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/persisted_query', kind: 'run', permission: READ, run: getDocument },
   { method: 'POST', path: '/persisted_query', kind: 'run', permission: WRITE, run: putDocument },
   { method: 'POST', path: '/subscriptions/push', kind: 'run', permission: WRITE, run: pushSource },
-  { method: 'GET', path: '/subscriptions/latest', kind: 'run', permission: READ, run: async ({ registry }) => ok(subscriptionsJson(await registry.store.subscriptions())) },
+  {
+    method: 'GET',
+    path: '/subscriptions/latest',
+    kind: 'run',
+    permission: READ,
+    run: async ({ registry }) => ok(subscriptionsJson(await registry.store.subscriptions())),
+  },
   { method: 'GET', path: '/release', kind: 'run', permission: READ, run: release },
   { method: 'GET', path: '/release/watch', kind: 'watch', permission: READ },
 ];
@@ -80,7 +100,12 @@ function decoded(step: string): string | null {
 }
 
 function ok(data?: unknown, headers?: Readonly<Record<string, string>>): Answer {
-  return { kind: 'json', status: 200, json: JSON.stringify(data === undefined ? { success: true } : { success: true, data }), ...(headers ? { headers } : {}) };
+  return {
+    kind: 'json',
+    status: 200,
+    json: JSON.stringify(data === undefined ? { success: true } : { success: true, data }),
+    ...(headers ? { headers } : {}),
+  };
 }
 
 async function about(): Promise<Answer> {

@@ -6,8 +6,15 @@ import type { HistoryRow, SchemaRow, SubscriptionRow } from './store.ts';
 
 export function schemaJson(row: SchemaRow): object {
   return {
-    id: row.schemaId, service_id: row.serviceId, version: row.version, name: row.service, url: row.url,
-    added_time: row.addedTime, type_defs: row.typeDefs, is_active: row.isActive ? 1 : 0, ...extras(row),
+    id: row.schemaId,
+    service_id: row.serviceId,
+    version: row.version,
+    name: row.service,
+    url: row.url,
+    added_time: row.addedTime,
+    type_defs: row.typeDefs,
+    is_active: row.isActive ? 1 : 0,
+    ...extras(row),
   };
 }
 
@@ -17,8 +24,16 @@ export function composedJson({ row, pinned }: ComposedRow): object {
 
 export function pushedJson(row: SchemaRow): object {
   return {
-    id: row.versionId, service_id: row.serviceId, schema_id: row.schemaId, version: row.version, added_time: row.addedTime,
-    name: row.service, url: row.url, is_active: row.isActive ? 1 : 0, type_defs: row.typeDefs, ...extras(row),
+    id: row.versionId,
+    service_id: row.serviceId,
+    schema_id: row.schemaId,
+    version: row.version,
+    added_time: row.addedTime,
+    name: row.service,
+    url: row.url,
+    is_active: row.isActive ? 1 : 0,
+    type_defs: row.typeDefs,
+    ...extras(row),
   };
 }
 

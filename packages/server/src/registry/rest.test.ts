@@ -27,7 +27,10 @@ describe('before anything is pushed', () => {
     expect(await call('POST', '/schema/compose')).toMatchObject({ status: 200, json: { success: true, data: [] } });
     expect(await call('GET', '/schema/supergraph')).toMatchObject({ status: 200, text: '' });
     expect(await call('GET', '/release')).toMatchObject({ status: 200, json: { success: true, data: null } });
-    expect(await call('GET', '/subscriptions/latest')).toMatchObject({ status: 200, json: { success: true, data: { sources: [], definitions: [] } } });
+    expect(await call('GET', '/subscriptions/latest')).toMatchObject({
+      status: 200,
+      json: { success: true, data: { sources: [], definitions: [] } },
+    });
     expect(await call('GET', '/schema/history')).toMatchObject({ status: 200, json: { success: true, data: [] } });
   });
 
@@ -38,9 +41,22 @@ describe('before anything is pushed', () => {
     expect(await plain('HEAD', '/health')).toBe(200);
     expect(await plain('GET', '/')).toBe(200);
     for (const [method, path] of [
-      ['GET', '/schema/latest'], ['POST', '/schema/compose'], ['POST', '/schema/push'], ['POST', '/schema/push-all'], ['POST', '/schema/validate'], ['POST', '/schema/diff'],
-      ['GET', '/schema/supergraph'], ['GET', '/schema/history'], ['DELETE', '/schema/1'], ['DELETE', '/service/x'], ['GET', '/persisted_query?key=x'], ['POST', '/persisted_query'],
-      ['POST', '/subscriptions/push'], ['GET', '/subscriptions/latest'], ['GET', '/release'], ['GET', '/release/watch'],
+      ['GET', '/schema/latest'],
+      ['POST', '/schema/compose'],
+      ['POST', '/schema/push'],
+      ['POST', '/schema/push-all'],
+      ['POST', '/schema/validate'],
+      ['POST', '/schema/diff'],
+      ['GET', '/schema/supergraph'],
+      ['GET', '/schema/history'],
+      ['DELETE', '/schema/1'],
+      ['DELETE', '/service/x'],
+      ['GET', '/persisted_query?key=x'],
+      ['POST', '/persisted_query'],
+      ['POST', '/subscriptions/push'],
+      ['GET', '/subscriptions/latest'],
+      ['GET', '/release'],
+      ['GET', '/release/watch'],
     ] as const) {
       expect([path, await plain(method, path)]).toEqual([path, 401]);
       expect((await call(method, path, undefined, bare)).status).toBe(401);
@@ -48,30 +64,53 @@ describe('before anything is pushed', () => {
   });
 
   it('a forged token is refused, and a refusal is not cached', async () => {
-    const forged = forge({ alg: 'HS256' }, { iss: DEV_ISSUER, sub: 'x', tenant: 't', exp: 9_999_999_999 }, hmac('another-secret-of-thirty-two-bytes'));
+    const forged = forge(
+      { alg: 'HS256' },
+      { iss: DEV_ISSUER, sub: 'x', tenant: 't', exp: 9_999_999_999 },
+      hmac('another-secret-of-thirty-two-bytes'),
+    );
     const answer = await call('GET', '/schema/latest', undefined, { authorization: `Bearer ${forged}` });
     expect(answer).toMatchObject({ status: 401, json: failure(expect.any(String), 'TOKEN_INVALID', null) });
     expect(answer.headers.get('www-authenticate')).toBe('Bearer');
     expect(answer.headers.get('cache-control')).toBe('no-store');
   });
 
-  it.each([['GET', '/nowhere'], ['POST', '/schema/latest'], ['GET', '/schema/push'], ['PUT', '/schema/1'], ['DELETE', '/schema/'], ['DELETE', '/schema/:'], ['DELETE', '/service/%ff'], ['GET', '//'], ['GET', '/__proto__']])(
-    '%s %s is not found', async (method, path) => {
-      const answer = await call(method, path);
-      if (path === '/schema/:') expect(answer).toMatchObject({ status: 404 });
-      else expect(answer).toMatchObject({ status: 404, text: 'Not found' });
-    },
-  );
+  it.each([
+    ['GET', '/nowhere'],
+    ['POST', '/schema/latest'],
+    ['GET', '/schema/push'],
+    ['PUT', '/schema/1'],
+    ['DELETE', '/schema/'],
+    ['DELETE', '/schema/:'],
+    ['DELETE', '/service/%ff'],
+    ['GET', '//'],
+    ['GET', '/__proto__'],
+  ])('%s %s is not found', async (method, path) => {
+    const answer = await call(method, path);
+    if (path === '/schema/:') expect(answer).toMatchObject({ status: 404 });
+    else expect(answer).toMatchObject({ status: 404, text: 'Not found' });
+  });
 });
 
 describe('push', () => {
   it('answers with the row, and the service is in latest and in the supergraph', async () => {
     const answer = await call('POST', '/schema/push', users);
-    const row = { service_id: expect.any(Number), version: 'v1', added_time: '2026-11-18T11:06:40.000Z', name: 'users', url: 'http://users.test/graphql', is_active: 1, type_defs: SDL.users };
+    const row = {
+      service_id: expect.any(Number),
+      version: 'v1',
+      added_time: '2026-11-18T11:06:40.000Z',
+      name: 'users',
+      url: 'http://users.test/graphql',
+      is_active: 1,
+      type_defs: SDL.users,
+    };
     const { data } = answer.json as { data: { schema_id: number; service_id: number } };
     expect(answer).toMatchObject({ status: 200 });
     expect(answer.json).toEqual({ success: true, data: { ...row, id: expect.any(Number), schema_id: expect.any(Number) } });
-    expect((await call('GET', '/schema/latest')).json).toEqual({ success: true, data: [{ ...row, id: data.schema_id, service_id: data.service_id }] });
+    expect((await call('GET', '/schema/latest')).json).toEqual({
+      success: true,
+      data: [{ ...row, id: data.schema_id, service_id: data.service_id }],
+    });
     const supergraph = await call('GET', '/schema/supergraph');
     expect(supergraph.headers.get('content-type')).toContain('text/plain');
     expect(supergraph.text).toContain('@join__graph(name: "users", url: "http://users.test/graphql")');
@@ -87,29 +126,45 @@ describe('push', () => {
     await call('POST', '/schema/push', users);
     expect(await call('POST', '/schema/push', { ...users, type_defs: SDL.usersWithMail })).toMatchObject({
       status: 400,
-      json: failure('Schema [users] and version [v1] already exist in registry. You should not register different type_defs with same version.', 'VERSION_TAKEN'),
+      json: failure(
+        'Schema [users] and version [v1] already exist in registry. You should not register different type_defs with same version.',
+        'VERSION_TAKEN',
+      ),
     });
   });
 
   it('re-points latest', async () => {
     await call('POST', '/schema/push', { ...users, version: 'latest' });
-    expect(await call('POST', '/schema/push', { ...users, version: 'latest', type_defs: SDL.usersWithMail })).toMatchObject({ status: 200 });
+    expect(await call('POST', '/schema/push', { ...users, version: 'latest', type_defs: SDL.usersWithMail })).toMatchObject({
+      status: 200,
+    });
     expect((await call('GET', '/schema/supergraph')).text).toContain('mail');
   });
 
   it('reports SDL that does not parse with line and column', async () => {
     expect(await call('POST', '/schema/push', { ...users, type_defs: SDL.broken })).toMatchObject({
-      status: 400, json: failure(expect.stringContaining('service "users"'), 'SDL_INVALID', [expect.objectContaining({ service: 'users', line: 3, column: 1 })]),
+      status: 400,
+      json: failure(expect.stringContaining('service "users"'), 'SDL_INVALID', [
+        expect.objectContaining({ service: 'users', line: 3, column: 1 }),
+      ]),
     });
   });
 
   it('reports what does not compose by service, type and field', async () => {
     await call('POST', '/schema/push', users);
     expect(await call('POST', '/schema/push', { name: 'other', version: 'v1', type_defs: SDL.clashing })).toMatchObject({
-      status: 400, json: failure(expect.stringContaining('me'), 'COMPOSITION_FAILED', expect.arrayContaining([expect.objectContaining({ code: 'COMPOSITION_FAILED', service: 'other', type: 'Query', field: 'me' })])),
+      status: 400,
+      json: failure(
+        expect.stringContaining('me'),
+        'COMPOSITION_FAILED',
+        expect.arrayContaining([expect.objectContaining({ code: 'COMPOSITION_FAILED', service: 'other', type: 'Query', field: 'me' })]),
+      ),
     });
     expect(await call('POST', '/schema/push', { name: 'deals', version: 'v1', type_defs: SDL.dealsWithoutTenant })).toMatchObject({
-      status: 400, json: failure(expect.stringContaining('type Deal'), 'LIVE_TENANT_MISSING', [expect.objectContaining({ service: 'deals', type: 'Deal' })]),
+      status: 400,
+      json: failure(expect.stringContaining('type Deal'), 'LIVE_TENANT_MISSING', [
+        expect.objectContaining({ service: 'deals', type: 'Deal' }),
+      ]),
     });
   });
 
@@ -136,7 +191,10 @@ describe('push', () => {
     ['__proto__', '{"name":"abc","version":"v1","type_defs":"type Query{a:Int}","__proto__":{}}', '"__proto__" is not allowed'],
   ])('refuses %s', async (_, body, message) => {
     for (const path of ['/schema/push', '/schema/validate']) {
-      expect(await call('POST', path, body)).toMatchObject({ status: 400, json: failure(message, 'REQUEST_INVALID', [expect.objectContaining({ message })]) });
+      expect(await call('POST', path, body)).toMatchObject({
+        status: 400,
+        json: failure(message, 'REQUEST_INVALID', [expect.objectContaining({ message })]),
+      });
     }
     expect((await call('GET', '/schema/latest')).json).toEqual({ success: true, data: [] });
   });
@@ -149,7 +207,12 @@ describe('push', () => {
 
   it('refuses bytes that are not UTF-8, and compressed ones', async () => {
     const bytes = Buffer.concat([Buffer.from('{"name":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]);
-    const send = (body: Buffer, headers: Record<string, string>) => fetch(`${it_.url}/schema/push`, { method: 'POST', body: new Uint8Array(body), headers: { authorization: `Bearer ${it_.token}`, ...headers } });
+    const send = (body: Buffer, headers: Record<string, string>) =>
+      fetch(`${it_.url}/schema/push`, {
+        method: 'POST',
+        body: new Uint8Array(body),
+        headers: { authorization: `Bearer ${it_.token}`, ...headers },
+      });
     expect(await (await send(bytes, {})).json()).toMatchObject({ code: 'BODY_NOT_JSON' });
     expect(await (await send(Buffer.from('{}'), { 'content-encoding': 'gzip' })).json()).toMatchObject({ code: 'BODY_NOT_JSON' });
   });
@@ -165,12 +228,19 @@ describe('push', () => {
       return head + 'x'.repeat(size - head.length - tail.length) + tail;
     };
     expect((await call('POST', '/schema/push', fill(16 * 1024 * 1024))).status).toBe(200);
-    expect(await call('POST', '/schema/push', fill(16 * 1024 * 1024 + 1))).toMatchObject({ status: 413, json: failure(expect.any(String), 'BODY_TOO_LARGE', null) });
+    expect(await call('POST', '/schema/push', fill(16 * 1024 * 1024 + 1))).toMatchObject({
+      status: 413,
+      json: failure(expect.any(String), 'BODY_TOO_LARGE', null),
+    });
     const status = await new Promise<number | undefined>((resolve, reject) => {
-      const req = request(`${it_.url}/schema/push`, { method: 'POST', headers: { authorization: `Bearer ${it_.token}`, 'transfer-encoding': 'chunked' } }, (res) => {
-        res.resume();
-        resolve(res.statusCode);
-      });
+      const req = request(
+        `${it_.url}/schema/push`,
+        { method: 'POST', headers: { authorization: `Bearer ${it_.token}`, 'transfer-encoding': 'chunked' } },
+        (res) => {
+          res.resume();
+          resolve(res.statusCode);
+        },
+      );
       req.on('error', reject);
       req.end(fill(17 * 1024 * 1024));
     });
@@ -183,7 +253,10 @@ describe('validate and diff', () => {
     expect(await call('POST', '/schema/validate', users)).toMatchObject({ status: 200, json: { success: true } });
     expect((await call('POST', '/schema/validate', users)).json).toEqual({ success: true });
     expect((await call('GET', '/schema/latest')).json).toEqual({ success: true, data: [] });
-    expect(await call('POST', '/schema/validate', { ...users, type_defs: SDL.broken })).toMatchObject({ status: 400, json: { code: 'SDL_INVALID' } });
+    expect(await call('POST', '/schema/validate', { ...users, type_defs: SDL.broken })).toMatchObject({
+      status: 400,
+      json: { code: 'SDL_INVALID' },
+    });
   });
 
   it('diff tells what clients would see, by level', async () => {
@@ -194,9 +267,16 @@ describe('validate and diff', () => {
       return (json as { data: { criticality: { level: string; reason?: string }; type: string; message: string; path: string }[] }).data;
     };
     expect(await diff(SDL.users)).toEqual([]);
-    expect(await diff(SDL.usersWithMail)).toEqual([{ criticality: { level: 'NON_BREAKING' }, type: 'FIELD_ADDED', message: expect.stringContaining('mail'), path: 'User.mail' }]);
+    expect(await diff(SDL.usersWithMail)).toEqual([
+      { criticality: { level: 'NON_BREAKING' }, type: 'FIELD_ADDED', message: expect.stringContaining('mail'), path: 'User.mail' },
+    ]);
     expect(await diff(SDL.usersWithoutName)).toEqual([
-      { criticality: { level: 'BREAKING', reason: expect.any(String) }, type: 'FIELD_REMOVED', message: expect.stringContaining('name'), path: 'User.name' },
+      {
+        criticality: { level: 'BREAKING', reason: expect.any(String) },
+        type: 'FIELD_REMOVED',
+        message: expect.stringContaining('name'),
+        path: 'User.name',
+      },
     ]);
     expect((await call('GET', '/schema/latest')).json).toMatchObject({ data: [{ version: 'v1' }, { version: 'v1' }] });
   });
@@ -205,12 +285,23 @@ describe('validate and diff', () => {
     const first = await call('POST', '/schema/diff', { name: 'users', version: 'v1', type_defs: SDL.users });
     expect(first).toMatchObject({ status: 200, json: { data: expect.arrayContaining([expect.objectContaining({ type: 'TYPE_ADDED' })]) } });
     await call('POST', '/schema/push-all', { services: [users, deals] });
-    const { json } = await call('POST', '/schema/diff', { name: 'deals', version: 'v2', type_defs: SDL.deals.replace('@live(topic: "crm.deals", tenant: "company_id")', '').replace(' @carried owner', ' owner') });
-    expect(json).toMatchObject({ data: expect.arrayContaining([expect.objectContaining({ criticality: expect.objectContaining({ level: 'BREAKING' }), path: 'DealEvent' })]) });
+    const { json } = await call('POST', '/schema/diff', {
+      name: 'deals',
+      version: 'v2',
+      type_defs: SDL.deals.replace('@live(topic: "crm.deals", tenant: "company_id")', '').replace(' @carried owner', ' owner'),
+    });
+    expect(json).toMatchObject({
+      data: expect.arrayContaining([
+        expect.objectContaining({ criticality: expect.objectContaining({ level: 'BREAKING' }), path: 'DealEvent' }),
+      ]),
+    });
   });
 
   it('diff takes no url', async () => {
-    expect(await call('POST', '/schema/diff', users)).toMatchObject({ status: 400, json: failure('"url" is not allowed', 'REQUEST_INVALID') });
+    expect(await call('POST', '/schema/diff', users)).toMatchObject({
+      status: 400,
+      json: failure('"url" is not allowed', 'REQUEST_INVALID'),
+    });
   });
 });
 
@@ -218,10 +309,16 @@ describe('compose', () => {
   it('is the versions named and the current ones of the others', async () => {
     await call('POST', '/schema/push-all', { services: [users, deals] });
     await call('POST', '/schema/push', { ...users, version: 'v2', type_defs: SDL.usersWithMail });
-    const { status, json } = await call('POST', '/schema/compose', { services: [{ name: 'users', version: 'v1', url: 'dropped' }], more: 'dropped' });
+    const { status, json } = await call('POST', '/schema/compose', {
+      services: [{ name: 'users', version: 'v1', url: 'dropped' }],
+      more: 'dropped',
+    });
     const { data } = json as { data: Record<string, unknown>[] };
     expect(status).toBe(200);
-    expect(data.map((row) => [row['name'], row['version'], 'schema_id' in row])).toEqual([['users', 'v1', true], ['deals', 'v1', false]]);
+    expect(data.map((row) => [row['name'], row['version'], 'schema_id' in row])).toEqual([
+      ['users', 'v1', true],
+      ['deals', 'v1', false],
+    ]);
     expect(data[0]?.['schema_id']).toBe(data[0]?.['id']);
     expect((await call('POST', '/schema/compose', {})).json).toEqual((await call('GET', '/schema/latest')).json);
   });
@@ -233,7 +330,16 @@ describe('compose', () => {
     [{ services: [7] }, 'REQUEST_INVALID', '"services[0]" must be of type object'],
     [{ services: [{ name: 'users', version: 7 }] }, 'REQUEST_INVALID', '"services[0].version" must be a string'],
     [{ services: [{ name: 'users' }] }, 'REQUEST_INVALID', '"services[0].version" is required'],
-    [{ services: [{ name: 'users', version: 'v1' }, { name: 'users', version: 'v2' }] }, 'REQUEST_INVALID', '"services[1]" contains a duplicate value'],
+    [
+      {
+        services: [
+          { name: 'users', version: 'v1' },
+          { name: 'users', version: 'v2' },
+        ],
+      },
+      'REQUEST_INVALID',
+      '"services[1]" contains a duplicate value',
+    ],
   ])('refuses %j', async (body, code, message) => {
     await call('POST', '/schema/push', users);
     expect(await call('POST', '/schema/compose', body)).toMatchObject({ status: 400, json: failure(message, code) });
@@ -243,7 +349,10 @@ describe('compose', () => {
     await call('POST', '/schema/push', { name: 'first', version: 'v1', type_defs: 'type Query { a: Int } type T { x: Int }' });
     await call('POST', '/schema/push', { name: 'first', version: 'v2', type_defs: 'type Query { a: Int }' });
     await call('POST', '/schema/push', { name: 'second', version: 'v1', type_defs: 'type Query { b: Int } enum T { X }' });
-    expect(await call('POST', '/schema/compose', { services: [{ name: 'first', version: 'v1' }] })).toMatchObject({ status: 400, json: { code: 'COMPOSITION_FAILED' } });
+    expect(await call('POST', '/schema/compose', { services: [{ name: 'first', version: 'v1' }] })).toMatchObject({
+      status: 400,
+      json: { code: 'COMPOSITION_FAILED' },
+    });
   });
 });
 
@@ -252,15 +361,26 @@ describe('push-all', () => {
     const { status, json } = await call('POST', '/schema/push-all', { services: [deals, users] });
     expect(status).toBe(200);
     expect((json as { data: { name: string }[] }).data.map((row) => row.name)).toEqual(['deals', 'users']);
-    const bad = await call('POST', '/schema/push-all', { services: [{ ...users, version: 'v2', type_defs: SDL.usersWithMail }, { ...deals, version: 'v2', type_defs: SDL.dealsWithoutTenant }] });
+    const bad = await call('POST', '/schema/push-all', {
+      services: [
+        { ...users, version: 'v2', type_defs: SDL.usersWithMail },
+        { ...deals, version: 'v2', type_defs: SDL.dealsWithoutTenant },
+      ],
+    });
     expect(bad).toMatchObject({ status: 400, json: { code: 'LIVE_TENANT_MISSING' } });
     expect((await call('GET', '/schema/latest')).json).toMatchObject({ data: [{ version: 'v1' }, { version: 'v1' }] });
   });
 
   it('takes a subscription address and a mapping, and gives them back', async () => {
-    const service = { ...users, subscription_url: 'wss://users.test/ws', mapping_defs: 'extend schema @link(url: "https://specs.millrace.dev/live/v1.0", import: ["@live"])' };
+    const service = {
+      ...users,
+      subscription_url: 'wss://users.test/ws',
+      mapping_defs: 'extend schema @link(url: "https://specs.millrace.dev/live/v1.0", import: ["@live"])',
+    };
     expect(await call('POST', '/schema/push-all', { services: [service] })).toMatchObject({ status: 200, json: { data: [service] } });
-    expect((await call('GET', '/release')).json).toMatchObject({ data: { subgraphs: [{ name: 'users', subscriptionUrl: 'wss://users.test/ws' }] } });
+    expect((await call('GET', '/release')).json).toMatchObject({
+      data: { subgraphs: [{ name: 'users', subscriptionUrl: 'wss://users.test/ws' }] },
+    });
   });
 
   it.each<[unknown, string]>([
@@ -271,7 +391,10 @@ describe('push-all', () => {
     [{ services: [users, users] }, '"services[1]" contains a duplicate value'],
     [{ services: [users], extra: 1 }, '"extra" is not allowed'],
   ])('refuses a wrong shape', async (body, message) => {
-    expect(await call('POST', '/schema/push-all', body)).toMatchObject({ status: 400, json: { code: 'REQUEST_INVALID', details: expect.arrayContaining([expect.objectContaining({ message })]) } });
+    expect(await call('POST', '/schema/push-all', body)).toMatchObject({
+      status: 400,
+      json: { code: 'REQUEST_INVALID', details: expect.arrayContaining([expect.objectContaining({ message })]) },
+    });
   });
 });
 
@@ -280,7 +403,10 @@ describe('delete', () => {
     await call('POST', '/schema/push', users);
     const { json } = await call('POST', '/schema/push', { ...users, version: 'v2', type_defs: SDL.usersWithMail });
     const id = (json as { data: { schema_id: number } }).data.schema_id;
-    expect(await call('DELETE', `/schema/${id}`)).toMatchObject({ status: 200, json: { success: true, data: { id, version: 'v2', is_active: 0 } } });
+    expect(await call('DELETE', `/schema/${id}`)).toMatchObject({
+      status: 200,
+      json: { success: true, data: { id, version: 'v2', is_active: 0 } },
+    });
     const { json: latest } = await call('GET', '/schema/latest');
     const [row] = (latest as { data: { id: number; version: string }[] }).data;
     expect(row?.version).toBe('v1');
@@ -293,7 +419,10 @@ describe('delete', () => {
 
   it('forgets a service, unless the rest would not compose; force does it all the same', async () => {
     await call('POST', '/schema/push-all', { services: [users, { name: 'plain', version: 'v1', type_defs: SDL.plain }] });
-    expect(await call('DELETE', '/service/plain')).toMatchObject({ status: 200, json: { data: { id: expect.any(Number), name: 'plain' } } });
+    expect(await call('DELETE', '/service/plain')).toMatchObject({
+      status: 200,
+      json: { data: { id: expect.any(Number), name: 'plain' } },
+    });
     expect((await call('GET', '/schema/supergraph')).text).not.toContain('hello');
     expect(await call('DELETE', '/service/plain')).toMatchObject({ status: 200, json: { data: null } });
     expect(await call('DELETE', '/service/users')).toMatchObject({ status: 400, json: { code: 'COMPOSITION_FAILED' } });
@@ -329,16 +458,37 @@ describe('documents and subscription sources', () => {
   });
 
   it('keeps subscription sources', async () => {
-    const source = { name: 'socket', version: 'v1', type_defs: 'type Subscription { a: Int } type A { b: Int }', ws_url: 'wss://socket.test' };
+    const source = {
+      name: 'socket',
+      version: 'v1',
+      type_defs: 'type Subscription { a: Int } type A { b: Int }',
+      ws_url: 'wss://socket.test',
+    };
     expect((await call('POST', '/subscriptions/push', source)).json).toEqual({
-      success: true, data: { id: expect.any(Number), name: 'socket', version: 'v1', ws_url: 'wss://socket.test', definitionsCount: 2 },
+      success: true,
+      data: { id: expect.any(Number), name: 'socket', version: 'v1', ws_url: 'wss://socket.test', definitionsCount: 2 },
     });
-    expect(await call('POST', '/subscriptions/push', { ...source, type_defs: 'type A { c: Int }' })).toMatchObject({ status: 400, json: { code: 'VERSION_TAKEN' } });
-    expect(await call('POST', '/subscriptions/push', { ...source, name: 'other', type_defs: 'type A {' })).toMatchObject({ status: 400, json: { code: 'SDL_INVALID' } });
-    expect(await call('POST', '/subscriptions/push', { ...source, ws_url: 'http://socket.test' })).toMatchObject({ status: 400, json: { message: '"ws_url" must be a valid ws or wss address' } });
+    expect(await call('POST', '/subscriptions/push', { ...source, type_defs: 'type A { c: Int }' })).toMatchObject({
+      status: 400,
+      json: { code: 'VERSION_TAKEN' },
+    });
+    expect(await call('POST', '/subscriptions/push', { ...source, name: 'other', type_defs: 'type A {' })).toMatchObject({
+      status: 400,
+      json: { code: 'SDL_INVALID' },
+    });
+    expect(await call('POST', '/subscriptions/push', { ...source, ws_url: 'http://socket.test' })).toMatchObject({
+      status: 400,
+      json: { message: '"ws_url" must be a valid ws or wss address' },
+    });
     await call('POST', '/subscriptions/push', { name: 'other', version: 'latest', type_defs: 'type A { b: Int }' });
     expect((await call('GET', '/subscriptions/latest')).json).toMatchObject({
-      data: { sources: [{ name: 'socket', version: 'v1', ws_url: 'wss://socket.test' }, { name: 'other', version: 'latest', ws_url: null }], definitions: ['type Subscription {\n  a: Int\n}', 'type A {\n  b: Int\n}'] },
+      data: {
+        sources: [
+          { name: 'socket', version: 'v1', ws_url: 'wss://socket.test' },
+          { name: 'other', version: 'latest', ws_url: null },
+        ],
+        definitions: ['type Subscription {\n  a: Int\n}', 'type A {\n  b: Int\n}'],
+      },
     });
   });
 });
@@ -385,7 +535,12 @@ async function* sse(response: Response): AsyncGenerator<SseEvent, undefined> {
   for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
     text += decoder.decode(chunk, { stream: true });
     for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-      const fields = new Map(text.slice(0, end).split('\n').map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]));
+      const fields = new Map(
+        text
+          .slice(0, end)
+          .split('\n')
+          .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
+      );
       text = text.slice(end + 2);
       if (fields.has('data')) yield { event: fields.get('event') ?? '', id: fields.get('id') ?? '', data: fields.get('data') ?? '' };
     }
@@ -399,9 +554,18 @@ describe('the history and the store', () => {
     await call('POST', '/schema/push', { ...users, version: 'v2' });
     const { json } = await call('GET', '/schema/history?limit=1');
     const [newest] = (json as { data: { id: number }[] }).data;
-    expect(newest).toMatchObject({ actor: 'ann', kind: 'push', service: 'users', version: 'v2', release: it_.registry.release()?.digest, at: expect.any(String), revision: 2 });
+    expect(newest).toMatchObject({
+      actor: 'ann',
+      kind: 'push',
+      service: 'users',
+      version: 'v2',
+      release: it_.registry.release()?.digest,
+      at: expect.any(String),
+      revision: 2,
+    });
     expect((await call('GET', `/schema/history?before=${newest?.id}`)).json).toMatchObject({ data: [{ version: 'v1' }] });
-    for (const query of ['limit=0', 'limit=501', 'limit=x', 'before=-1', 'before=1e3']) expect((await call('GET', `/schema/history?${query}`)).status).toBe(400);
+    for (const query of ['limit=0', 'limit=501', 'limit=x', 'before=-1', 'before=1e3'])
+      expect((await call('GET', `/schema/history?${query}`)).status).toBe(400);
   });
 
   it('says when the database is away, tells nothing of it, and still serves the last good supergraph', async () => {

@@ -77,7 +77,7 @@ class RestHandler implements RegistryHandler {
 
   #send(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
     if (answer.kind === 'watch') return this.#watch.open(req, res, answer.identity);
-    const headers = { 'cache-control': 'no-store', ...(answer.headers ?? {}) };
+    const headers = { 'cache-control': 'no-store', ...answer.headers };
     if (answer.kind === 'text') {
       res.writeHead(answer.status, { 'content-type': 'text/plain; charset=utf-8', ...headers }).end(answer.text);
       return;
@@ -91,7 +91,11 @@ class RestHandler implements RegistryHandler {
 
   #fail(req: IncomingMessage, res: ServerResponse, thrown: unknown): void {
     const error = toMillraceError(thrown);
-    if (!(thrown instanceof MillraceError) || error.spec.http >= 500) this.#registry.log.error({ err: thrown, cause: causeOf(error), code: error.code, path: req.url?.split('?')[0] }, 'registry request failed');
+    if (!(thrown instanceof MillraceError) || error.spec.http >= 500)
+      this.#registry.log.error(
+        { err: thrown, cause: causeOf(error), code: error.code, path: req.url?.split('?')[0] },
+        'registry request failed',
+      );
     if (res.headersSent || res.destroyed) {
       res.destroy();
       return;

@@ -34,7 +34,7 @@ export function sdlInvalid(service: string, key: string, thrown: unknown): Millr
 /** Equal for sets that compose into the same release: names, documents and addresses, whatever their versions are called. */
 export function setFingerprint(rows: readonly SchemaRow[]): string {
   const hash = createHash('sha256');
-  const parts = rows.map((row) => JSON.stringify([row.service, row.digest, row.url, row.subscriptionUrl])).sort();
+  const parts = rows.map((row) => JSON.stringify([row.service, row.digest, row.url, row.subscriptionUrl])).toSorted();
   for (const part of parts) hash.update(part).update('\n');
   return hash.digest('hex');
 }

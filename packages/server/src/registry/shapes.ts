@@ -25,11 +25,13 @@ export class Shape {
   text(object: JsonObject, key: string, rule: TextRule, prefix = ''): string | null {
     const path = `${prefix}${key}`;
     const value = Object.hasOwn(object, key) ? object[key] : undefined;
-    if (value === undefined || (value === null && rule.optional === true)) return rule.optional === true ? null : this.fault(path, 'is required');
+    if (value === undefined || (value === null && rule.optional === true))
+      return rule.optional === true ? null : this.fault(path, 'is required');
     if (typeof value !== 'string') return this.fault(path, 'must be a string');
     if (value === '') return rule.emptyIsNull === true ? null : this.fault(path, 'is not allowed to be empty');
     if (rule.min !== undefined && value.length < rule.min) return this.fault(path, `length must be at least ${rule.min} characters long`);
-    if (rule.max !== undefined && value.length > rule.max) return this.fault(path, `length must be less than or equal to ${rule.max} characters long`);
+    if (rule.max !== undefined && value.length > rule.max)
+      return this.fault(path, `length must be less than or equal to ${rule.max} characters long`);
     return this.#content(value, path, rule);
   }
 
@@ -49,7 +51,11 @@ export class Shape {
   }
 
   /** A list of objects; wrong elements are faults and left out. */
-  objects(object: JsonObject, key: string, bounds: { readonly min: number; readonly max: number; readonly optional: boolean }): readonly JsonObject[] {
+  objects(
+    object: JsonObject,
+    key: string,
+    bounds: { readonly min: number; readonly max: number; readonly optional: boolean },
+  ): readonly JsonObject[] {
     const value = Object.hasOwn(object, key) ? object[key] : undefined;
     if (value === undefined && bounds.optional) return [];
     if (value === undefined) return this.fault(key, 'is required') ?? [];

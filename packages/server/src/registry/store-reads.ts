@@ -12,9 +12,18 @@ export function schemaRows(db: Kysely<Tables>): RowQuery {
     .innerJoin('registry_schemas as s', 's.id', 'v.schema_id')
     .innerJoin('registry_services as sv', 'sv.id', 'v.service_id')
     .select([
-      's.id as schemaId', 'sv.id as serviceId', 'v.id as versionId', 'sv.name as service', 'v.version as version', 'sv.url as url',
-      'sv.subscription_url as subscriptionUrl', 'v.added_time as addedTime', 's.digest as digest', 's.type_defs as typeDefs',
-      's.mapping_defs as mappingDefs', 's.is_active as isActive',
+      's.id as schemaId',
+      'sv.id as serviceId',
+      'v.id as versionId',
+      'sv.name as service',
+      'v.version as version',
+      'sv.url as url',
+      'sv.subscription_url as subscriptionUrl',
+      'v.added_time as addedTime',
+      's.digest as digest',
+      's.type_defs as typeDefs',
+      's.mapping_defs as mappingDefs',
+      's.is_active as isActive',
     ]);
   return new RowQuery(query);
 }
@@ -37,8 +46,16 @@ export class RowQuery {
   current(): RowQuery {
     return new RowQuery(
       this.#query.where('s.is_active', '=', 1).where((eb) =>
-        eb('v.position', '=', eb.selectFrom('registry_versions as w').innerJoin('registry_schemas as t', 't.id', 'w.schema_id')
-          .whereRef('w.service_id', '=', 'v.service_id').where('t.is_active', '=', 1).select(({ fn }) => fn.max('w.position').as('top'))),
+        eb(
+          'v.position',
+          '=',
+          eb
+            .selectFrom('registry_versions as w')
+            .innerJoin('registry_schemas as t', 't.id', 'w.schema_id')
+            .whereRef('w.service_id', '=', 'v.service_id')
+            .where('t.is_active', '=', 1)
+            .select(({ fn }) => fn.max('w.position').as('top')),
+        ),
       ),
     );
   }

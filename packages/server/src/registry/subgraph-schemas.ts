@@ -18,13 +18,15 @@ export type LoadedSchemas = {
 
 /** Reads every schema, those by address at once. Never rejects: what could not be read is in `failed`, coded SUBGRAPH_SCHEMA_UNAVAILABLE. */
 export async function loadSchemas(entries: readonly SubgraphEntry[]): Promise<LoadedSchemas> {
-  const results = await Promise.all(entries.map(async (entry) => {
-    try {
-      return { kind: 'read', service: await loadEntry(entry) } as const;
-    } catch (thrown) {
-      return { kind: 'failed', name: entry.name, error: toMillraceError(thrown) } as const;
-    }
-  }));
+  const results = await Promise.all(
+    entries.map(async (entry) => {
+      try {
+        return { kind: 'read', service: await loadEntry(entry) } as const;
+      } catch (thrown) {
+        return { kind: 'failed', name: entry.name, error: toMillraceError(thrown) } as const;
+      }
+    }),
+  );
   return {
     services: results.flatMap((result) => (result.kind === 'read' ? [result.service] : [])),
     failed: results.flatMap((result) => (result.kind === 'failed' ? [result] : [])),
@@ -62,7 +64,8 @@ export async function fetchSdl(name: string, url: string, headers: Readonly<Reco
   const sdl = isJsonObject(service) ? service['sdl'] : undefined;
   if (typeof sdl === 'string' && sdl !== '') return sdl;
   const first: unknown = Array.isArray(answer['errors']) ? answer['errors'][0] : undefined;
-  const reason = isJsonObject(first as JsonObject) ? String((first as JsonObject)['message']).slice(0, 200) : 'no data._service.sdl in the answer';
+  const message = isJsonObject(first) ? first['message'] : undefined;
+  const reason = typeof message === 'string' ? message.slice(0, 200) : 'no data._service.sdl in the answer';
   throw unavailable(name, `${url} does not answer { _service { sdl } }: ${reason}`);
 }
 

@@ -17,7 +17,8 @@ const parse = (text: string) => parseSupergraphConfig(text, '/etc/graph/supergra
 
 describe('a supergraph.yaml', () => {
   it('names subgraphs by file, by address and by text', () => {
-    expect(parse(`
+    expect(
+      parse(`
 federation_version: =2.9.0
 subgraphs:
   films: { routing_url: http://films.test/graphql, schema: { file: ./films.graphql } }
@@ -27,10 +28,29 @@ subgraphs:
       introspection_headers: { Authorization: Bearer x }
     subscription_url: ws://people.test/
   inline: { routing_url: https://inline.test, schema: { sdl: 'type Query { a: Int }' }, mapping: { file: sub/live.graphql } }
-`)).toEqual([
-      { name: 'films', routingUrl: 'http://films.test/graphql', subscriptionUrl: null, mappingPath: null, schema: { kind: 'file', path: '/etc/graph/films.graphql' } },
-      { name: 'people', routingUrl: 'http://people.test/', subscriptionUrl: 'ws://people.test/', mappingPath: null, schema: { kind: 'url', url: 'http://people.test/', headers: { authorization: 'Bearer x' } } },
-      { name: 'inline', routingUrl: 'https://inline.test', subscriptionUrl: null, mappingPath: '/etc/graph/sub/live.graphql', schema: { kind: 'text', sdl: 'type Query { a: Int }' } },
+`),
+    ).toEqual([
+      {
+        name: 'films',
+        routingUrl: 'http://films.test/graphql',
+        subscriptionUrl: null,
+        mappingPath: null,
+        schema: { kind: 'file', path: '/etc/graph/films.graphql' },
+      },
+      {
+        name: 'people',
+        routingUrl: 'http://people.test/',
+        subscriptionUrl: 'ws://people.test/',
+        mappingPath: null,
+        schema: { kind: 'url', url: 'http://people.test/', headers: { authorization: 'Bearer x' } },
+      },
+      {
+        name: 'inline',
+        routingUrl: 'https://inline.test',
+        subscriptionUrl: null,
+        mappingPath: '/etc/graph/sub/live.graphql',
+        schema: { kind: 'text', sdl: 'type Query { a: Int }' },
+      },
     ]);
   });
 
@@ -44,30 +64,74 @@ subgraphs:
     ['subgraphs: { a: 7 }', 'subgraphs.a must be a mapping with routing_url and schema'],
     ['subgraphs: { a: { routing_url: http://a } }', 'subgraphs.a.schema is missing'],
     ['subgraphs: { a: { schema: { file: a } } }', 'subgraphs.a.routing_url is missing'],
-    ['subgraphs: { a: { routing_url: http://a, schema: {} } }', 'subgraphs.a.schema has no source, takes exactly one of file, subgraph_url and sdl'],
-    ['subgraphs: { a: { routing_url: http://a, schema: { file: a, sdl: b } } }', 'subgraphs.a.schema has file and sdl, takes exactly one of'],
+    [
+      'subgraphs: { a: { routing_url: http://a, schema: {} } }',
+      'subgraphs.a.schema has no source, takes exactly one of file, subgraph_url and sdl',
+    ],
+    [
+      'subgraphs: { a: { routing_url: http://a, schema: { file: a, sdl: b } } }',
+      'subgraphs.a.schema has file and sdl, takes exactly one of',
+    ],
     ['subgraphs: { a: { routing_url: ftp://a, schema: { file: a } } }', 'subgraphs.a.routing_url must be an address'],
     ['subgraphs: { a: { routing_url: 7, schema: { file: a } } }', 'subgraphs.a.routing_url must be a text'],
     ['subgraphs: { a: { routing_url: http://a, schema: { file: 7 } } }', 'subgraphs.a.schema.file must be a text'],
     ['subgraphs: { a: { routing_url: http://a, schema: { graphref: x@y } } }', 'subgraphs.a.schema.graphref is not supported'],
     ['subgraphs: { a: { routing_uri: http://a, schema: { file: a } } }', 'subgraphs.a.routing_uri is not known here'],
-    ['subgraphs: { a: { schema: { subgraph_url: http://a, introspection_headers: { "b c": d } } } }', 'subgraphs.a.schema.introspection_headers has a name or a value'],
+    [
+      'subgraphs: { a: { schema: { subgraph_url: http://a, introspection_headers: { "b c": d } } } }',
+      'subgraphs.a.schema.introspection_headers has a name or a value',
+    ],
     ['subgraphs: { a: { schema: { file: a }, schema: { file: b } } }', 'line 1, column'],
     ['subgraphs:\n  a: [', 'line 2, column'],
-    ['a: &a [x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]', 'the document uses too many aliases'],
+    [
+      'a: &a [x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c,*c,*c,*c]',
+      'the document uses too many aliases',
+    ],
   ])('%j is refused by name of the place', (text, message) => {
-    expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'SUPERGRAPH_CONFIG_INVALID', message: expect.stringContaining(`/etc/graph/supergraph.yaml: ${message}`) }));
+    expect(() => parse(text)).toThrow(
+      expect.objectContaining({
+        code: 'SUPERGRAPH_CONFIG_INVALID',
+        message: expect.stringContaining(`/etc/graph/supergraph.yaml: ${message}`),
+      }),
+    );
   });
 
   it('is read totally: any text gives entries or a coded refusal', () => {
-    const words = fc.constantFrom('subgraphs:', ' a:', '{', '}', '[', '\n', '  schema:', ' file: x', ' routing_url: http://a', '__proto__:', '&a', '*a', '!!js', '\t', '"', '|', '? ');
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.array(words).map((list) => list.join(''))), (text) => {
-      try {
-        parse(text);
-      } catch (error) {
-        expect(error).toBeInstanceOf(MillraceError);
-      }
-    }), { numRuns: 500 });
+    const words = fc.constantFrom(
+      'subgraphs:',
+      ' a:',
+      '{',
+      '}',
+      '[',
+      '\n',
+      '  schema:',
+      ' file: x',
+      ' routing_url: http://a',
+      '__proto__:',
+      '&a',
+      '*a',
+      '!!js',
+      '\t',
+      '"',
+      '|',
+      '? ',
+    );
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.array(words).map((list) => list.join('')),
+        ),
+        (text) => {
+          try {
+            parse(text);
+          } catch (error) {
+            expect(error).toBeInstanceOf(MillraceError);
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
   });
 });
 
@@ -80,25 +144,31 @@ describe('following one', () => {
     folder = mkdtempSync(join(tmpdir(), 'millrace-follow-'));
     const store = await openSqliteStore(':memory:');
     registry = await openRegistry({ store, compose: realCompose, pollInterval: null });
-    cleanUp.push(() => store.close(), () => registry.close());
+    cleanUp.push(
+      () => store.close(),
+      () => registry.close(),
+    );
     put('users.graphql', SDL.users);
     put('deals.graphql', SDL.deals);
     put('supergraph.yaml', yaml('users', 'deals'));
   });
   afterEach(async () => {
-    for (const step of cleanUp.splice(0).reverse()) await step();
+    for (const step of cleanUp.splice(0).toReversed()) await step();
     rmSync(folder, { recursive: true });
   });
 
   const put = (name: string, text: string) => writeFileSync(join(folder, name), text);
-  const yaml = (...names: string[]) => `subgraphs:\n${names.map((name) => `  ${name}: { routing_url: http://${name}.test, schema: { file: ${name}.graphql } }\n`).join('')}`;
+  const yaml = (...names: string[]) =>
+    `subgraphs:\n${names.map((name) => `  ${name}: { routing_url: http://${name}.test, schema: { file: ${name}.graphql } }\n`).join('')}`;
   const names = async () => (await registry.latest()).map((row) => row.service);
 
   async function follow(extra: Partial<FollowOptions> = {}) {
     const outcomes: FollowOutcome[] = [];
     let wake: () => void = () => {};
     const follower = await followSupergraphConfig({
-      path: join(folder, 'supergraph.yaml'), registry, clock: new ManualClock(),
+      path: join(folder, 'supergraph.yaml'),
+      registry,
+      clock: new ManualClock(),
       onOutcome: (outcome) => {
         outcomes.push(outcome);
         wake();
@@ -124,7 +194,10 @@ describe('following one', () => {
   });
 
   it('does not start with a file that is wrong or missing', async () => {
-    await expect(follow({ path: join(folder, 'none.yaml') })).rejects.toMatchObject({ code: 'SUPERGRAPH_CONFIG_INVALID', message: expect.stringContaining('ENOENT') });
+    await expect(follow({ path: join(folder, 'none.yaml') })).rejects.toMatchObject({
+      code: 'SUPERGRAPH_CONFIG_INVALID',
+      message: expect.stringContaining('ENOENT'),
+    });
     put('supergraph.yaml', 'subgraphs: 7');
     await expect(follow()).rejects.toMatchObject({ code: 'SUPERGRAPH_CONFIG_INVALID' });
   });
@@ -186,10 +259,13 @@ describe('following one', () => {
     let answer: string | null = JSON.stringify({ data: { _service: { sdl: SDL.users } } });
     const server = createServer((_, res) => (answer === null ? res.destroy() : res.end(answer)));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    cleanUp.push(() => new Promise((resolve) => {
-      server.closeAllConnections();
-      server.close(resolve);
-    }));
+    cleanUp.push(
+      () =>
+        new Promise((resolve) => {
+          server.closeAllConnections();
+          server.close(resolve);
+        }),
+    );
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
     put('supergraph.yaml', `${yaml('deals')}  users: { schema: { subgraph_url: "${url}" } }`);
     const { follower } = await follow();
@@ -201,7 +277,10 @@ describe('following one', () => {
       expect(await names()).toEqual(['deals', 'users']);
     }
     answer = '{"errors":[{"message":"no federation"}]}';
-    expect(await follower.look()).toMatchObject({ kind: 'failed', errors: [{ code: 'SUBGRAPH_SCHEMA_UNAVAILABLE', message: expect.stringContaining('no federation') }] });
+    expect(await follower.look()).toMatchObject({
+      kind: 'failed',
+      errors: [{ code: 'SUBGRAPH_SCHEMA_UNAVAILABLE', message: expect.stringContaining('no federation') }],
+    });
     answer = JSON.stringify({ data: { _service: { sdl: SDL.usersWithMail } } });
     expect(await follower.look()).toMatchObject({ kind: 'pushed', failed: [] });
     expect(registry.release()?.supergraphSdl).toContain('mail');
@@ -210,7 +289,10 @@ describe('following one', () => {
   it('pushes nothing while a subgraph was never seen', async () => {
     put('supergraph.yaml', yaml('users', 'deals', 'ghost'));
     const { follower } = await follow();
-    expect(follower.first).toMatchObject({ kind: 'failed', errors: [{ code: 'SUBGRAPH_SCHEMA_UNAVAILABLE', message: expect.stringContaining('ghost.graphql') }] });
+    expect(follower.first).toMatchObject({
+      kind: 'failed',
+      errors: [{ code: 'SUBGRAPH_SCHEMA_UNAVAILABLE', message: expect.stringContaining('ghost.graphql') }],
+    });
     expect(await names()).toEqual([]);
     put('ghost.graphql', SDL.plain);
     expect(await follower.look()).toMatchObject({ kind: 'pushed' });

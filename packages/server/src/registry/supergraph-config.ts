@@ -31,7 +31,12 @@ export async function readSupergraphConfig(path: string): Promise<readonly Subgr
     text = await readFile(path, 'utf8');
   } catch (thrown) {
     const { code } = thrown as NodeJS.ErrnoException;
-    throw new MillraceError(registryErrors.SUPERGRAPH_CONFIG_INVALID, `${path} cannot be read (${code ?? 'unknown'}): check the path`, { path }, thrown);
+    throw new MillraceError(
+      registryErrors.SUPERGRAPH_CONFIG_INVALID,
+      `${path} cannot be read (${code ?? 'unknown'}): check the path`,
+      { path },
+      thrown,
+    );
   }
   return parseSupergraphConfig(text, path);
 }
@@ -43,7 +48,8 @@ export function parseSupergraphConfig(text: string, path: string): readonly Subg
   reader.only(root, TOP_KEYS, '');
   const subgraphs = reader.object(root, 'subgraphs', '');
   const entries = Object.entries(subgraphs);
-  if (entries.length === 0 || entries.length > SERVICES_MAX) throw reader.fault('subgraphs', `has ${entries.length} entries, takes 1 to ${SERVICES_MAX}`);
+  if (entries.length === 0 || entries.length > SERVICES_MAX)
+    throw reader.fault('subgraphs', `has ${entries.length} entries, takes 1 to ${SERVICES_MAX}`);
   return entries.map(([name, value]) => toEntry(reader, name, value));
 }
 
@@ -90,7 +96,11 @@ function toSource(reader: ConfigReader, schema: JsonObject, at: string): SchemaS
   if (Object.hasOwn(schema, 'graphref')) throw reader.fault(`${at}.graphref`, 'is not supported: use file or subgraph_url');
   reader.only(schema, ['file', 'subgraph_url', 'introspection_headers', 'sdl'], `${at}.`);
   const kinds = ['file', 'subgraph_url', 'sdl'].filter((key) => Object.hasOwn(schema, key));
-  if (kinds.length !== 1) throw reader.fault(at, `has ${kinds.length === 0 ? 'no source' : kinds.join(' and ')}, takes exactly one of file, subgraph_url and sdl`);
+  if (kinds.length !== 1)
+    throw reader.fault(
+      at,
+      `has ${kinds.length === 0 ? 'no source' : kinds.join(' and ')}, takes exactly one of file, subgraph_url and sdl`,
+    );
   if (kinds[0] === 'file') return { kind: 'file', path: reader.file(schema, `${at}.`) };
   if (kinds[0] === 'sdl') return { kind: 'text', sdl: reader.text(schema, 'sdl', `${at}.`) };
   const url = reader.address(schema, 'subgraph_url', `${at}.`, ['http:', 'https:']);
@@ -118,7 +128,12 @@ class ConfigReader {
   }
 
   fault(place: string, what: string, cause?: unknown): MillraceError {
-    return new MillraceError(registryErrors.SUPERGRAPH_CONFIG_INVALID, `${this.#path}: ${place} ${what}`, { path: this.#path, place }, cause);
+    return new MillraceError(
+      registryErrors.SUPERGRAPH_CONFIG_INVALID,
+      `${this.#path}: ${place} ${what}`,
+      { path: this.#path, place },
+      cause,
+    );
   }
 
   only(object: JsonObject, keys: readonly string[], prefix: string): void {
@@ -134,7 +149,8 @@ class ConfigReader {
 
   text(object: JsonObject, key: string, prefix: string): string {
     const value = Object.hasOwn(object, key) ? object[key] : undefined;
-    if (typeof value !== 'string' || value === '') throw this.fault(`${prefix}${key}`, value === undefined ? 'is missing' : 'must be a text that is not empty');
+    if (typeof value !== 'string' || value === '')
+      throw this.fault(`${prefix}${key}`, value === undefined ? 'is missing' : 'must be a text that is not empty');
     return value;
   }
 
@@ -146,6 +162,9 @@ class ConfigReader {
     if (!Object.hasOwn(object, key)) return null;
     const text = this.text(object, key, prefix);
     if (text.length <= 255 && protocols.includes(URL.parse(text)?.protocol ?? '')) return text;
-    throw this.fault(`${prefix}${key}`, `must be an address of at most 255 characters that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+    throw this.fault(
+      `${prefix}${key}`,
+      `must be an address of at most 255 characters that begins with ${protocols.map((p) => `${p}//`).join(' or ')}`,
+    );
   }
 }

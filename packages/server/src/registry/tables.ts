@@ -8,17 +8,38 @@ export type Tables = {
   registry_state: { id: number; revision: number; next_id: number; release: string | null };
   registry_services: { id: number; name: string; url: string | null; subscription_url: string | null; added_time: string };
   registry_schemas: {
-    id: number; service_id: number; digest: string; type_defs: string; mapping_defs: string | null; is_active: number; added_time: string;
+    id: number;
+    service_id: number;
+    digest: string;
+    type_defs: string;
+    mapping_defs: string | null;
+    is_active: number;
+    added_time: string;
   };
   /** `position` is the revision that registered it: the highest with an active schema is the current one. */
   registry_versions: { id: number; service_id: number; schema_id: number; version: string; position: number; added_time: string };
   registry_releases: { digest: string; body: string; revision: number; added_time: string };
   registry_changes: {
-    id: number; revision: number; at: string; actor: string; kind: string; service: string; version: string | null; schema_id: number | null; release: string | null;
+    id: number;
+    revision: number;
+    at: string;
+    actor: string;
+    kind: string;
+    service: string;
+    version: string | null;
+    schema_id: number | null;
+    release: string | null;
   };
   registry_persisted_queries: { key: string; value: string; added_time: string };
   registry_subscriptions: {
-    id: number; name: string; version: string; ws_url: string | null; type_defs: string; digest: string; position: number; added_time: string;
+    id: number;
+    name: string;
+    version: string;
+    ws_url: string | null;
+    type_defs: string;
+    digest: string;
+    position: number;
+    added_time: string;
   };
 };
 
@@ -40,20 +61,22 @@ export async function migrate(db: Kysely<Tables>): Promise<void> {
   // Kysely reports a migration that it does not know before it runs any; everything else failed while it ran.
   const unknown = error instanceof Error && error.message.includes('corrupted migrations');
   if (!unknown) throw error;
-  const line = 'the registry\'s tables were made by a newer Millrace: start that version, or name another database';
+  const line = "the registry's tables were made by a newer Millrace: start that version, or name another database";
   throw new MillraceError(registryErrors.STORE_VERSION, line, { migrations: results?.length ?? 0 }, error);
 }
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
-  await createState(db as Kysely<Tables>);
-  await db.schema.createTable('registry_services')
+  await createState(db);
+  await db.schema
+    .createTable('registry_services')
     .addColumn('id', 'integer', (c) => c.primaryKey())
     .addColumn('name', 'text', (c) => c.notNull().unique())
     .addColumn('url', 'text')
     .addColumn('subscription_url', 'text')
     .addColumn('added_time', 'text', (c) => c.notNull())
     .execute();
-  await db.schema.createTable('registry_schemas')
+  await db.schema
+    .createTable('registry_schemas')
     .addColumn('id', 'integer', (c) => c.primaryKey())
     .addColumn('service_id', 'integer', (c) => c.notNull().references('registry_services.id'))
     .addColumn('digest', 'text', (c) => c.notNull())
@@ -63,7 +86,8 @@ async function createTables(db: Kysely<unknown>): Promise<void> {
     .addColumn('added_time', 'text', (c) => c.notNull())
     .addUniqueConstraint('registry_schemas_digest', ['service_id', 'digest'])
     .execute();
-  await db.schema.createTable('registry_versions')
+  await db.schema
+    .createTable('registry_versions')
     .addColumn('id', 'integer', (c) => c.primaryKey())
     .addColumn('service_id', 'integer', (c) => c.notNull().references('registry_services.id'))
     .addColumn('schema_id', 'integer', (c) => c.notNull().references('registry_schemas.id'))
@@ -78,7 +102,8 @@ async function createTables(db: Kysely<unknown>): Promise<void> {
 }
 
 async function createState(db: Kysely<Tables>): Promise<void> {
-  await db.schema.createTable('registry_state')
+  await db.schema
+    .createTable('registry_state')
     .addColumn('id', 'integer', (c) => c.primaryKey().check(sql`id = 1`))
     .addColumn('revision', 'integer', (c) => c.notNull())
     .addColumn('next_id', 'integer', (c) => c.notNull())
@@ -88,13 +113,15 @@ async function createState(db: Kysely<Tables>): Promise<void> {
 }
 
 async function createRecords(db: Kysely<unknown>): Promise<void> {
-  await db.schema.createTable('registry_releases')
+  await db.schema
+    .createTable('registry_releases')
     .addColumn('digest', 'text', (c) => c.primaryKey())
     .addColumn('body', 'text', (c) => c.notNull())
     .addColumn('revision', 'integer', (c) => c.notNull())
     .addColumn('added_time', 'text', (c) => c.notNull())
     .execute();
-  await db.schema.createTable('registry_changes')
+  await db.schema
+    .createTable('registry_changes')
     .addColumn('id', 'integer', (c) => c.primaryKey())
     .addColumn('revision', 'integer', (c) => c.notNull())
     .addColumn('at', 'text', (c) => c.notNull())
@@ -105,12 +132,14 @@ async function createRecords(db: Kysely<unknown>): Promise<void> {
     .addColumn('schema_id', 'integer')
     .addColumn('release', 'text')
     .execute();
-  await db.schema.createTable('registry_persisted_queries')
+  await db.schema
+    .createTable('registry_persisted_queries')
     .addColumn('key', 'text', (c) => c.primaryKey())
     .addColumn('value', 'text', (c) => c.notNull())
     .addColumn('added_time', 'text', (c) => c.notNull())
     .execute();
-  await db.schema.createTable('registry_subscriptions')
+  await db.schema
+    .createTable('registry_subscriptions')
     .addColumn('id', 'integer', (c) => c.primaryKey())
     .addColumn('name', 'text', (c) => c.notNull())
     .addColumn('version', 'text', (c) => c.notNull())

@@ -22,7 +22,12 @@ export type TestRegistry = {
   readonly token: string;
   readonly clock: Clock;
   /** Sends with the token; the body as JSON unless it is text already. */
-  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<{ status: number; json: unknown; text: string; headers: Headers }>;
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<{ status: number; json: unknown; text: string; headers: Headers }>;
   close(): Promise<void>;
 };
 
@@ -31,14 +36,27 @@ export const realCompose: Compose = async (services) => composeRelease(services)
 export async function startTestRegistry(options: { compose?: Compose; clock?: Clock } = {}): Promise<TestRegistry> {
   const clock = options.clock ?? new ManualClock(1_795_000_000_000);
   const store = await openSqliteStore(':memory:');
-  const registry = await openRegistry({ store, compose: options.compose ?? realCompose, clock, log: silentLogger, metrics: new Metrics(), pollInterval: null });
+  const registry = await openRegistry({
+    store,
+    compose: options.compose ?? realCompose,
+    clock,
+    log: silentLogger,
+    metrics: new Metrics(),
+    pollInterval: null,
+  });
   const handler = createRegistryHandler({ registry, authenticator: createAuthenticator({ mode: 'dev', issuers: [], clock }) });
   const server = createServer(handler.handle.bind(handler));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const token = await issueDevToken({ tenant: 'acme', user: 'ann' }, clock);
   return {
-    registry, store, handler, server, url, token, clock,
+    registry,
+    store,
+    handler,
+    server,
+    url,
+    token,
+    clock,
     async call(method, path, body, headers = {}) {
       const init = { method, headers: { authorization: `Bearer ${token}`, ...headers } };
       const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body);
@@ -64,7 +82,8 @@ function parsed(text: string): unknown {
   }
 }
 
-const LINK = 'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable", "@inaccessible"]) @link(url: "https://specs.millrace.dev/live/v1.0", import: ["@live", "@carried", "@filterable"])';
+const LINK =
+  'extend schema @link(url: "https://specs.apollo.dev/federation/v2.3", import: ["@key", "@shareable", "@inaccessible"]) @link(url: "https://specs.millrace.dev/live/v1.0", import: ["@live", "@carried", "@filterable"])';
 
 export const SDL = {
   users: 'type Query { me: User }\ntype User @key(fields: "id") { id: ID! name: String! }\n'.replace(/^/, `${LINK}\n`),
