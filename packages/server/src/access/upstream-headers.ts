@@ -7,7 +7,12 @@ export type UpstreamIdentity = 'user' | 'roles' | 'tenant';
  * Headers that tell subgraphs who is asking: spec/protocol.md section 1. From the verified identity only; header names of a client
  * are never copied, so nobody can claim another tenant by sending them.
  */
-export function identityHeaders(identity: Identity, tenant: string | null, as: UpstreamIdentity, forwardToken: boolean): Record<string, string> {
+export function identityHeaders(
+  identity: Identity,
+  tenant: string | null,
+  as: UpstreamIdentity,
+  forwardToken: boolean,
+): Record<string, string> {
   const headers: Record<string, string> = {};
   if (tenant !== null) headers['millrace-tenant'] = headerValue(tenant);
   if (identity.kind === 'anonymous' || as === 'tenant') return headers;
