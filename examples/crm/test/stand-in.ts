@@ -92,6 +92,20 @@ export async function startStandIn() {
     setAway(next: boolean) {
       away = next;
     },
+    /** The first event that was or will be taken for which `test` holds. */
+    async received(test: (event: Event) => boolean): Promise<Event> {
+      for (;;) {
+        const found = log.find(test);
+        if (found) return found;
+        await new Promise<void>((resolve) => {
+          const listener = (): void => {
+            listeners.delete(listener);
+            resolve();
+          };
+          listeners.add(listener);
+        });
+      }
+    },
     /** Cuts every browser's connection, as a deploy or a tunnel would. */
     cut(code = 1012) {
       for (const client of sockets.clients) client.close(code, 'Restart');
