@@ -40,7 +40,7 @@ export const GRAPHQL_WS_DEFAULTS: GraphqlWsOptions = {
   keepAliveMs: 30_000,
   pongTimeoutMs: 15_000,
   closeTimeoutMs: 5_000,
-  maxPongBacklogBytes: 64 * 1024,
+  maxPongBacklogBytes: 256 * 1024,
   compression: false,
   protocol: PROTOCOL_LIMITS,
 };
