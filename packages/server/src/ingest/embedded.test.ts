@@ -5,6 +5,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded.ts';
 import type { SinkRecord } from '../brokers/event-sink.ts';
 import { createBrokersMetrics } from '../brokers/metrics.ts';
+import type { Channels } from '../channels/channels.ts';
+import { MemoryChannels } from '../channels/memory.ts';
+import { createChannelsMetrics } from '../channels/metrics.ts';
+import type { LiveEvent } from '../events/live-event.ts';
 import { systemClock } from '../kit/clock.ts';
 import { silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
@@ -22,7 +26,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 type House = { readonly log: EmbeddedLog; readonly worker: IngestWorker; readonly trace: EventTrace; close(): Promise<void> };
 
-async function open(channels: FakeChannels, options: Partial<IngestOptions> = {}): Promise<House> {
+async function open(channels: Pick<Channels, 'interested' | 'publish'>, options: Partial<IngestOptions> = {}): Promise<House> {
   const metrics = new Metrics();
   const log = openEmbeddedLog(join(folder, 'log.sqlite'), { logger: silentLogger, metrics: createBrokersMetrics(metrics) });
   const trace = new EventTrace();
@@ -35,7 +39,7 @@ async function open(channels: FakeChannels, options: Partial<IngestOptions> = {}
       clock: systemClock,
       random: systemRandom,
       logger: silentLogger,
-      metrics: createIngestMetrics(metrics),
+      metrics: createIngestMetrics(metrics, trace),
     },
     options,
   );
@@ -74,6 +78,39 @@ async function outcomes(house: House, count: number): Promise<string[]> {
   }
   return seen;
 }
+
+describe('ingest from the embedded log to the memory channels', () => {
+  test('one order per entity, nothing twice, nothing for a tenant that nobody listens to', async () => {
+    const channels = new MemoryChannels({ logger: silentLogger, metrics: createChannelsMetrics(new Metrics()) });
+    const got: LiveEvent[] = [];
+    await channels.subscribe(
+      { tenant: 'acme', type: 'Deal' },
+      { onEvents: (events) => void got.push(...events.map(({ event }) => event)), onGap: () => expect.unreachable() },
+    );
+    const house = await open(channels);
+    const bodies = Array.from({ length: 200 }, (_, i) => ({
+      id: `k${i % 5}`,
+      company_id: i % 2 === 0 ? 'acme' : 'globex',
+      event_id: `e${i}`,
+    }));
+    await house.log.sink.append(bodies.map((body) => record(body.id, JSON.stringify(body))));
+    const again = record('k0', JSON.stringify(bodies[0]));
+    await house.log.sink.append([again]);
+    const seen = await outcomes(house, 201);
+    expect(Object.fromEntries([...Map.groupBy(seen, (one) => one)].map(([one, all]) => [one, all.length]))).toEqual({
+      published: 100,
+      'no-interest': 100,
+      duplicate: 1,
+    });
+    for (const key of ['k0', 'k1', 'k2', 'k3', 'k4']) {
+      const wanted = bodies.filter((body) => body.id === key && body.company_id === 'acme').map((body) => body.event_id);
+      expect(got.filter((event) => event.key === key).map((event) => event.id)).toEqual(wanted);
+    }
+    expect(got.every((event) => event.tenant === 'acme')).toBe(true);
+    await house.close();
+    await channels.close();
+  });
+});
 
 describe('ingest on the embedded log', () => {
   test('carries appended records to the channels in order per key; nothing comes again after a restart', async () => {

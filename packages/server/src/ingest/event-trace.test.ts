@@ -36,6 +36,7 @@ describe('the event trace', () => {
     const batch = await listener?.next();
     expect(batch?.entries.map((one) => one.seq)).toEqual([1, 2]);
     expect(batch?.skipped).toBe(3);
+    expect(trace.skipped).toBe(3);
     traced(trace, 1);
     expect(await listener?.next()).toMatchObject({ skipped: 0, entries: [{ seq: 6 }] });
   });

@@ -53,6 +53,7 @@ export class EventTrace {
   readonly #ring: TraceEntry[] = [];
   readonly #listeners = new Set<TraceListener>();
   #seq = 0;
+  #skipped = 0;
 
   constructor(options: Partial<TraceOptions> = {}) {
     this.#options = { ...TRACE_DEFAULTS, ...options };
@@ -62,10 +63,15 @@ export class EventTrace {
     return this.#listeners.size;
   }
 
+  /** Entries that listeners were too slow for, over all listeners so far. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
   record(entry: Omit<TraceEntry, 'seq'>): void {
     const kept: TraceEntry = { seq: ++this.#seq, ...entry };
     this.#ring[(this.#seq - 1) % this.#options.capacity] = kept;
-    for (const listener of this.#listeners) listener.push(kept);
+    for (const listener of this.#listeners) if (!listener.push(kept)) this.#skipped++;
   }
 
   /** The newest `count` entries, oldest first. */
@@ -114,10 +120,15 @@ class TraceListener implements TraceSubscription {
     this.#onClose = onClose;
   }
 
-  push(entry: TraceEntry): void {
-    if (this.#waiting.length >= this.#capacity) this.#skipped++;
-    else this.#waiting.push(entry);
+  /** False where the entry had to be skipped. */
+  push(entry: TraceEntry): boolean {
+    if (this.#waiting.length >= this.#capacity) {
+      this.#skipped++;
+      return false;
+    }
+    this.#waiting.push(entry);
     this.#wake?.();
+    return true;
   }
 
   async next(): Promise<TraceBatch | null> {

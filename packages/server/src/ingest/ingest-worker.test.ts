@@ -27,7 +27,7 @@ async function bench(options: Partial<IngestOptions> = {}, types: { current: rea
       clock,
       random: seededRandom(1),
       logger: silentLogger,
-      metrics: createIngestMetrics(metrics),
+      metrics: createIngestMetrics(metrics, trace),
     },
     options,
   );
@@ -218,7 +218,7 @@ describe('the ingest worker', () => {
       liveTypesFor: () => [dealType()],
       random: seededRandom(1),
       logger: silentLogger,
-      metrics: createIngestMetrics(new Metrics()),
+      metrics: createIngestMetrics(new Metrics(), at.trace),
     });
     await again.start();
     source.feed(deal('1'));

@@ -1,5 +1,5 @@
 import { LATENCY_BUCKETS, type Metrics } from '../kit/metrics.ts';
-import type { TraceOutcome } from './event-trace.ts';
+import type { EventTrace, TraceOutcome } from './event-trace.ts';
 
 /** Made once per process; each worker takes its part by the name of its source. */
 export interface IngestMetrics {
@@ -17,7 +17,7 @@ export type IngestGauges = {
   readonly lag: () => number;
 };
 
-export function createIngestMetrics(metrics: Metrics): IngestMetrics {
+export function createIngestMetrics(metrics: Metrics, trace: Pick<EventTrace, 'listeners' | 'skipped'>): IngestMetrics {
   const sources = new Map<string, IngestGauges>();
   const gauge = (name: string, help: string, read: (gauges: IngestGauges) => number): void => {
     metrics.gauge(name, help, ['source'], (all) => {
@@ -28,6 +28,10 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   gauge('ingest_parked_keys', 'Keys that wait for a retry', ({ parked }) => parked());
   gauge('ingest_breaker_open', '1 while dead letters pause the source', ({ breakerOpen }) => breakerOpen());
   gauge('ingest_lag_records', 'Records appended to the source and not settled', ({ lag }) => lag());
+  metrics.gauge('ingest_trace_listeners', 'Who follows the trace now', [], (all) => all.set(trace.listeners));
+  metrics.gauge('ingest_trace_skipped', 'Entries of the trace that its listeners were too slow for, since the start', [], (all) =>
+    all.set(trace.skipped),
+  );
   const childrenFor = declare(metrics);
   return {
     forSource(source, gauges) {
