@@ -50,11 +50,11 @@ export function publicIdOf(decoded: Decoded, types: readonly LiveType[]): string
  */
 export function sinkIdOf(events: readonly LiveEvent[]): string {
   const first = events[0];
-  return first ? `${first.tenant}\u0000${first.id}` : '';
+  return first ? JSON.stringify([first.tenant, first.id]) : '';
 }
 
 /** The key that keeps records of one entity in order and lets other entities pass; null for plain streams. */
 export function sinkKeyOf(events: readonly LiveEvent[]): string | null {
   const first = events[0];
-  return first && first.key !== null ? `${first.tenant}\u0000${first.key}` : null;
+  return first && first.key !== null ? JSON.stringify([first.tenant, first.key]) : null;
 }

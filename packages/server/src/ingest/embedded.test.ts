@@ -112,6 +112,35 @@ describe('ingest from the embedded log to the memory channels', () => {
   });
 });
 
+describe('a crash between publish and settlement', () => {
+  test('delivers the record again, and the duplicate check absorbs it', async () => {
+    const channels = new MemoryChannels({ logger: silentLogger, metrics: createChannelsMetrics(new Metrics()) });
+    const got: string[] = [];
+    await channels.subscribe(
+      { tenant: 'acme', type: 'Deal' },
+      { onEvents: (events) => void got.push(...events.map(({ event }) => event.id)), onGap: () => {} },
+    );
+    const published = Promise.withResolvers<void>();
+    const crashing = await open({
+      interested: (name) => channels.interested(name),
+      async publish(events) {
+        await channels.publish(events);
+        published.resolve();
+        return new Promise(() => {});
+      },
+    });
+    await crashing.log.sink.append([deal('k', 1)]);
+    await published.promise;
+    await crashing.log.close();
+
+    const restarted = await open(channels);
+    expect(await outcomes(restarted, 1)).toEqual(['duplicate']);
+    expect(got).toEqual(['k-1']);
+    await restarted.close();
+    await channels.close();
+  });
+});
+
 describe('ingest on the embedded log', () => {
   test('carries appended records to the channels in order per key; nothing comes again after a restart', async () => {
     const channels = new FakeChannels();

@@ -174,6 +174,7 @@ describe('the ingest worker', () => {
     await at.channels.called(3);
     for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
     expect(at.source.out).toBe(10);
+    expect(await at.metrics.text()).toContain('millrace_ingest_lag_records{source="fake"} 50');
     at.channels.release();
     await at.source.settledCount(50);
     expect(at.source.maxOut).toBeLessThanOrEqual(10);

@@ -105,7 +105,7 @@ export class IngestWorker {
       held: () => this.#lanes.held,
       parked: () => this.#lanes.parkedLanes,
       breakerOpen: () => (this.#breaker.state === 'closed' ? 0 : 1),
-      lag: () => this.#lastLag(),
+      lag: () => this.#currentLag(),
     });
     this.#outcomes = new Outcomes(ports, this.#metrics, this.#breaker);
   }
@@ -350,12 +350,12 @@ export class IngestWorker {
     this.#endPause = null;
   }
 
-  /** Answers with what is known and asks for the next scrape. */
-  #lastLag(): number {
-    this.#ports.source.lag().then(
-      (lag) => (this.#lag = lag),
-      () => {},
-    );
+  async #currentLag(): Promise<number> {
+    try {
+      this.#lag = await this.#ports.source.lag();
+    } catch {
+      // A broker that is away must not take the whole scrape with it; its other failures are counted.
+    }
     return this.#lag;
   }
 }

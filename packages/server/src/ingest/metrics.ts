@@ -13,15 +13,15 @@ export type IngestGauges = {
   readonly held: () => number;
   readonly parked: () => number;
   readonly breakerOpen: () => number;
-  /** The last known figure; asking for a fresh one is the worker's part. */
-  readonly lag: () => number;
+  /** The last known figure where the source does not answer. */
+  readonly lag: () => Promise<number>;
 };
 
 export function createIngestMetrics(metrics: Metrics, trace: Pick<EventTrace, 'listeners' | 'skipped'>): IngestMetrics {
   const sources = new Map<string, IngestGauges>();
-  const gauge = (name: string, help: string, read: (gauges: IngestGauges) => number): void => {
-    metrics.gauge(name, help, ['source'], (all) => {
-      for (const [source, gauges] of sources) all.set({ source }, read(gauges));
+  const gauge = (name: string, help: string, read: (gauges: IngestGauges) => number | Promise<number>): void => {
+    metrics.gauge(name, help, ['source'], async (all) => {
+      for (const [source, gauges] of sources) all.set({ source }, await read(gauges));
     });
   };
   gauge('ingest_held_records', 'Records pulled and not settled', ({ held }) => held());

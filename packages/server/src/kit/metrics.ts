@@ -11,19 +11,36 @@ export class Metrics {
     return new Counter<L>({ name: `millrace_${name}`, help, labelNames: [...labelNames], registers: [this.registry] });
   }
 
-  /** `collect` is called at each scrape, for figures that are cheaper to look up than to keep. */
-  gauge<L extends string = never>(name: string, help: string, labelNames: readonly L[] = [], collect?: (gauge: Gauge<L>) => void): Gauge<L> {
+  /** `collect` is called at each scrape, which waits for it, for figures that are cheaper to look up than to keep. */
+  gauge<L extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly L[] = [],
+    collect?: (gauge: Gauge<L>) => void | Promise<void>,
+  ): Gauge<L> {
     return new Gauge<L>({
       name: `millrace_${name}`,
       help,
       labelNames: [...labelNames],
       registers: [this.registry],
-      ...(collect ? { collect() { collect(this as Gauge<L>); } } : {}),
+      ...(collect
+        ? {
+            collect() {
+              return collect(this as Gauge<L>);
+            },
+          }
+        : {}),
     });
   }
 
   histogram<L extends string = never>(name: string, help: string, buckets: readonly number[], labelNames: readonly L[] = []): Histogram<L> {
-    return new Histogram<L>({ name: `millrace_${name}`, help, buckets: [...buckets], labelNames: [...labelNames], registers: [this.registry] });
+    return new Histogram<L>({
+      name: `millrace_${name}`,
+      help,
+      buckets: [...buckets],
+      labelNames: [...labelNames],
+      registers: [this.registry],
+    });
   }
 
   /** Prometheus text exposition format. */

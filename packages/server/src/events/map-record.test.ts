@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { decode } from './decode.ts';
+import type { LiveType } from './live-type.ts';
+import { mapRecord, publicIdOf, sinkIdOf, sinkKeyOf } from './map-record.ts';
+
+function type(change: Partial<LiveType>): LiveType {
+  return {
+    name: 'Deal',
+    subgraph: 'crm',
+    broker: 'default',
+    topic: 't',
+    tenant: { kind: 'path', path: ['org'] },
+    key: [{ field: 'id', path: ['id'] }],
+    visibility: 'TENANT',
+    audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
+    version: null,
+    format: 'AUTO',
+    entity: [],
+    before: ['before'],
+    action: ['action'],
+    actions: new Map(),
+    unknownAction: 'reject',
+    eventId: ['event_id'],
+    at: ['at'],
+    carried: [],
+    fieldName: 'deal',
+    list: null,
+    ...change,
+  };
+}
+
+const issue = type({ name: 'Issue', entity: ['issue'] });
+const pull = type({ name: 'Pull', entity: ['pull'] });
+const decoded = (body: object | null) =>
+  decode({ topic: 't', key: null, headers: new Map(), value: body && Buffer.from(JSON.stringify(body)), timestamp: 0 }, { receivedAt: 0 });
+
+function eventsOf(body: object, types: readonly LiveType[]) {
+  const outcome = mapRecord(decoded(body), types);
+  if (outcome.kind !== 'events') throw new Error(outcome.kind);
+  return outcome.events;
+}
+
+describe('a record on a topic of several live types', () => {
+  test('counts as soon as one of them takes it', () => {
+    expect(eventsOf({ org: 'acme', pull: { id: 2 } }, [issue, pull]).map((event) => event.type)).toEqual(['Pull']);
+    expect(eventsOf({ org: 'acme', pull: { id: 2 }, issue: { id: 1 } }, [issue, pull]).map((event) => event.type)).toEqual([
+      'Issue',
+      'Pull',
+    ]);
+  });
+
+  test('is refused with the first reason where none does', () => {
+    expect(mapRecord(decoded({ issue: { id: 1 } }), [issue, pull])).toMatchObject({ kind: 'reject', code: 'EVENT_TENANT_MISSING' });
+  });
+
+  test('is refused where one refuses and the others drop', () => {
+    const dropping = type({ unknownAction: 'drop', entity: ['issue'] });
+    expect(mapRecord(decoded({ action: 'x' }), [dropping, type({ entity: ['pull'] })])).toMatchObject({
+      kind: 'reject',
+      code: 'ACTION_UNKNOWN',
+    });
+    expect(mapRecord(decoded({ action: 'x' }), [dropping])).toMatchObject({ kind: 'drop' });
+    expect(mapRecord(decoded(null), [issue, pull])).toEqual({ kind: 'drop', reason: 'tombstone' });
+  });
+});
+
+describe('what a shared log knows an event by', () => {
+  test('the same event id or key of two tenants is two', () => {
+    const one = eventsOf({ org: 'a', event_id: '1', issue: { id: 1 } }, [issue]);
+    const other = eventsOf({ org: 'b', event_id: '1', issue: { id: 1 } }, [issue]);
+    expect(sinkIdOf(one)).not.toBe(sinkIdOf(other));
+    expect(sinkKeyOf(one)).not.toBe(sinkKeyOf(other));
+    expect(sinkIdOf(one)).toBe(sinkIdOf(eventsOf({ org: 'a', event_id: '1', issue: { id: 2 } }, [issue])));
+  });
+
+  test('a plain stream has no key', () => {
+    expect(sinkKeyOf(eventsOf({ org: 'a' }, [type({ key: [] })]))).toBeNull();
+  });
+
+  test('a refused record is still named by its producer’s id where it has one', () => {
+    expect(publicIdOf(decoded({ event_id: 'e1' }), [issue])).toBe('e1');
+    expect(publicIdOf(decoded({ specversion: '1.0', id: 'c1', source: 's', type: 't', data: {} }), [issue])).toBe('c1');
+    expect(publicIdOf(decoded({}), [issue])).toBeNull();
+  });
+});
