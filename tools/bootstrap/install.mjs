@@ -48,7 +48,8 @@ function matchesLock(root) {
 
 /** @param {string} root */
 async function npmCi(root) {
-  const total = Object.keys(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages).length;
+  const locked = Object.entries(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages);
+  const total = locked.filter(([path, { optional }]) => /^node_modules\/[^/]+(\/[^/]+)?$/.test(path) && !optional).length;
   const work = working('installing packages', () => `${countPackages(root)} of about ${total}`);
   // Warnings are hidden (npm has opinions on deprecated helpers of our helpers); errors are shown whole.
   const { code, output } = await npm(root, [
