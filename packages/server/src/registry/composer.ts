@@ -13,7 +13,7 @@ import type { SchemaRow } from './store.ts';
 export type Compose = (services: readonly ServiceInput[]) => Promise<Composition>;
 
 /** Compositions remembered by what went into them. Failures are never remembered. */
-const REMEMBERED = 16;
+const REMEMBERED = 4;
 
 /** Composes sets of rows and remembers the last few, so that a fleet that asks for the same set does not compose it each time. */
 export class Composer {

@@ -38,7 +38,10 @@ const RETRY_AFTER = 15_000;
 
 export const FOLLOW_DEFAULTS = { debounce: 50, pollInterval: 2000 } as const;
 
-/** Who the history says made these changes; a service that it pushed last and that is no longer in the file is removed. */
+/**
+ * Who the history says made these changes; a service that it pushed last and that is no longer in the file is removed.
+ * Actors from tokens have a slash (`tenant/user`), so nobody can take this name.
+ */
 export const FOLLOW_ACTOR = 'supergraph-config';
 
 export interface SupergraphFollower {

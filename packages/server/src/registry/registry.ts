@@ -1,6 +1,3 @@
-import { type Change as SchemaChange, diff } from '@graphql-inspector/core';
-import { transformSupergraphToPublicSchema } from '@theguild/federation-composition';
-import { buildASTSchema, type GraphQLSchema, parse } from 'graphql';
 import { type Clock, systemClock, type Timer } from '../kit/clock.ts';
 import { toMillraceError } from '../kit/errors.ts';
 import { type Logger, silentLogger } from '../kit/log.ts';
@@ -11,6 +8,7 @@ import { Changes } from './changes.ts';
 import { type Compose, Composer, versionUnknown } from './composer.ts';
 import { createRegistryMetrics, type RegistryMetrics } from './metrics.ts';
 import { decodeRelease } from './release-json.ts';
+import { type DiffChange, diffReleases } from './schema-diff.ts';
 import { schemaDigest } from './schema-identity.ts';
 import type { HistoryRow, RegistryStore, SchemaRow, ServiceRow, Write } from './store.ts';
 
@@ -40,13 +38,6 @@ export type Pin = { readonly name: string; readonly version: string };
 
 /** A row of `compose`, and whether the caller named it. */
 export type ComposedRow = { readonly row: SchemaRow; readonly pinned: boolean };
-
-export type DiffChange = {
-  readonly criticality: { readonly level: string; readonly reason?: string };
-  readonly type: string;
-  readonly message: string;
-  readonly path: string | null;
-};
 
 /** Loads the stored release, so that the last good supergraph is served from the first moment. Rejects as the store does. */
 export async function openRegistry(options: RegistryOptions): Promise<Registry> {
@@ -121,9 +112,7 @@ export class Registry {
   async diff(request: PushRequest): Promise<readonly DiffChange[]> {
     const after = await this.#trial([request]);
     const before = this.#release;
-    if (before?.digest === after.digest) return [];
-    const changes = await diff(before ? publicSchema(before) : null, publicSchema(after));
-    return changes.map(toDiffChange);
+    return before?.digest === after.digest ? [] : diffReleases(before, after);
   }
 
   latest(): Promise<readonly SchemaRow[]> {
@@ -250,20 +239,5 @@ function toWrite(request: PushRequest): Write {
     mappingDefs,
     url: request.url ?? null,
     subscriptionUrl: request.subscriptionUrl ?? null,
-  };
-}
-
-/** What clients see: no join directives, nothing @inaccessible. */
-function publicSchema(release: Release): GraphQLSchema {
-  return buildASTSchema(transformSupergraphToPublicSchema(parse(release.supergraphSdl)), { assumeValid: true });
-}
-
-function toDiffChange(change: SchemaChange): DiffChange {
-  const { level, reason } = change.criticality;
-  return {
-    criticality: { level, ...(reason === undefined ? {} : { reason }) },
-    type: String(change.type),
-    message: change.message,
-    path: change.path ?? null,
   };
 }

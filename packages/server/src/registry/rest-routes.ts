@@ -27,7 +27,7 @@ export type Call = {
   readonly url: URL;
   /** The last step of the path where the route has one, decoded. */
   readonly parameter: string;
-  /** The user of the token, for the history. */
+  /** `tenant/user` of the token, for the history. */
   readonly actor: string;
 };
 

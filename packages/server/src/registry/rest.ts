@@ -35,7 +35,8 @@ class RestHandler implements RegistryHandler {
   }
 
   handle(req: IncomingMessage, res: ServerResponse): void {
-    const url = URL.parse(req.url ?? '/', 'http://registry.invalid');
+    // Put together, not resolved: `//host/path` is a path here, never another host.
+    const url = URL.parse(`http://registry.invalid${req.url ?? '/'}`);
     const route = url ? matchRoute(req.method ?? 'GET', url.pathname) : null;
     res.once('finish', () => this.#registry.metrics.requests.inc({ path: route?.route.path ?? 'other', status: `${res.statusCode}` }));
     this.#answer(req, route, url)
@@ -55,7 +56,7 @@ class RestHandler implements RegistryHandler {
     if (route.permission === null) return route.run({ registry: this.#registry, req, url, parameter, actor: '' });
     const identity = await this.#identify(req, route.permission);
     if (route.kind === 'watch') return { kind: 'watch', identity };
-    const actor = identity.kind === 'user' ? identity.user : 'anonymous';
+    const actor = identity.kind === 'user' ? `${identity.tenant}/${identity.user}` : 'anonymous';
     return route.run({ registry: this.#registry, req, url, parameter, actor });
   }
 
