@@ -15,12 +15,13 @@ export async function startStandIn() {
   const log: Event[] = [];
   const listeners = new Set<() => void>();
   let subgraph: (tenant: string, query: string, variables: unknown) => Promise<Record<string, unknown>> = () => Promise.reject(new Error('no subgraph'));
-  let away = false;
+  let boardQueries = 0;
+  let gap: number | null = null;
+  let failure: string | null = null;
 
   const http = createServer(async (request, response) => {
     let text = '';
     for await (const chunk of request) text += String(chunk);
-    if (away) return void response.writeHead(503, { 'retry-after': '0' }).end();
     const events = JSON.parse(text) as Event[];
     log.push(...events);
     for (const listener of listeners) listener();
@@ -29,6 +30,8 @@ export async function startStandIn() {
   });
   const sockets = new WebSocketServer({ server: http, path: '/graphql' });
   const ask = (field: string, selection: string, keys: Readonly<Record<string, string>>) => async (args: Record<string, unknown>, { tenant }: Caller) => {
+    if (failure !== null && /^(move|create)/.test(field)) throw new GraphQLError(failure);
+    if (field === 'deals') boardQueries += 1;
     const given = Object.keys(args).filter((name) => keys[name]);
     const heads = given.map((name) => `$${name}: ${keys[name]}`).join(', ');
     const passes = given.map((name) => `${name}: $${name}`).join(', ');
@@ -60,6 +63,7 @@ export async function startStandIn() {
           const event = log[next];
           if (event?.company_id === tenant) yield { dealEvent: eventOf(event, next, () => dealNow(event.id, { tenant })) };
         }
+        const known = gap;
         await new Promise<void>((resolve) => {
           const listener = (): void => {
             listeners.delete(listener);
@@ -67,6 +71,7 @@ export async function startStandIn() {
           };
           listeners.add(listener);
         });
+        if (gap !== known) yield { dealEvent: { cursor: String(log.length - 1), action: 'GAP', id: null, at: new Date().toISOString(), missed: gap } };
       }
     },
   };
@@ -89,8 +94,15 @@ export async function startStandIn() {
     connect(next: typeof subgraph) {
       subgraph = next;
     },
-    setAway(next: boolean) {
-      away = next;
+    /** How often a whole board was asked for. */
+    boardQueries: () => boardQueries,
+    /** Every subscriber is told that so many events are missing. */
+    tellGap(missed: number) {
+      gap = missed;
+      for (const listener of listeners) listener();
+    },
+    failMutations(reason: string | null) {
+      failure = reason;
     },
     /** The first event that was or will be taken for which `test` holds. */
     async received(test: (event: Event) => boolean): Promise<Event> {
@@ -107,8 +119,8 @@ export async function startStandIn() {
       }
     },
     /** Cuts every browser's connection, as a deploy or a tunnel would. */
-    cut(code = 1012) {
-      for (const client of sockets.clients) client.close(code, 'Restart');
+    cut(code = 1012, reason = 'Service restart') {
+      for (const client of sockets.clients) client.close(code, reason);
     },
     async stop() {
       await disposable.dispose();
