@@ -69,12 +69,20 @@ describe('what a shared log knows an event by', () => {
     const one = eventsOf({ org: 'a', event_id: '1', issue: { id: 1 } }, [issue]);
     const other = eventsOf({ org: 'b', event_id: '1', issue: { id: 1 } }, [issue]);
     expect(sinkIdOf(one)).not.toBe(sinkIdOf(other));
-    expect(sinkKeyOf(one)).not.toBe(sinkKeyOf(other));
+    expect(sinkKeyOf(one, [issue])).not.toBe(sinkKeyOf(other, [issue]));
     expect(sinkIdOf(one)).toBe(sinkIdOf(eventsOf({ org: 'a', event_id: '1', issue: { id: 2 } }, [issue])));
   });
 
-  test('a plain stream has no key', () => {
-    expect(sinkKeyOf(eventsOf({ org: 'a' }, [type({ key: [] })]))).toBeNull();
+  test('entities have keys of their own, unless a record of the topic may change several', () => {
+    const one = eventsOf({ org: 'a', issue: { id: 1 } }, [issue]);
+    const two = eventsOf({ org: 'a', issue: { id: 2 } }, [issue]);
+    expect(sinkKeyOf(one, [issue])).not.toBe(sinkKeyOf(two, [issue]));
+    expect(sinkKeyOf(one, [issue, pull])).toBe(sinkKeyOf(two, [issue, pull]));
+  });
+
+  test('a plain stream keeps its order within the tenant', () => {
+    const stream = type({ key: [] });
+    expect(sinkKeyOf(eventsOf({ org: 'a' }, [stream]), [stream])).toBe('["a"]');
   });
 
   test('a refused record is still named by its producer’s id where it has one', () => {

@@ -53,8 +53,12 @@ export function sinkIdOf(events: readonly LiveEvent[]): string {
   return first ? JSON.stringify([first.tenant, first.id]) : '';
 }
 
-/** The key that keeps records of one entity in order and lets other entities pass; null for plain streams. */
-export function sinkKeyOf(events: readonly LiveEvent[]): string | null {
+/**
+ * The key that keeps records in order: of one entity, so that other entities pass; of the whole tenant where the topic feeds several
+ * live types (one record may change two entities, and has one key only) or a plain stream, whose order is all it has.
+ */
+export function sinkKeyOf(events: readonly LiveEvent[], types: readonly LiveType[]): string | null {
   const first = events[0];
-  return first && first.key !== null ? JSON.stringify([first.tenant, first.key]) : null;
+  if (!first) return null;
+  return JSON.stringify(types.length === 1 && first.key !== null ? [first.tenant, first.key] : [first.tenant]);
 }

@@ -26,7 +26,7 @@ export class Metrics {
       ...(collect
         ? {
             collect() {
-              return collect(this as Gauge<L>);
+              return collect(this);
             },
           }
         : {}),
