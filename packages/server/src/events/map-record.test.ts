@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { decode } from './decode.ts';
 import type { LiveType } from './live-type.ts';
-import { mapRecord, publicIdOf, sinkIdOf, sinkKeyOf } from './map-record.ts';
+import { decodeError, mapRecord, publicIdOf, sinkIdOf, sinkKeyOf } from './map-record.ts';
 
 function type(change: Partial<LiveType>): LiveType {
   return {
@@ -61,6 +61,17 @@ describe('a record on a topic of several live types', () => {
     });
     expect(mapRecord(decoded({ action: 'x' }), [dropping])).toMatchObject({ kind: 'drop' });
     expect(mapRecord(decoded(null), [issue, pull])).toEqual({ kind: 'drop', reason: 'tombstone' });
+  });
+});
+
+describe('what is wrong whatever the topic', () => {
+  test('broken bytes and broken envelopes, nothing else', () => {
+    expect(decodeError(decoded({ specversion: '1.0', type: 't', source: 's' }))).toMatchObject({ code: 'CLOUDEVENT_INVALID' });
+    expect(
+      decodeError(decode({ topic: '', key: null, headers: new Map(), value: Buffer.from('{'), timestamp: 0 }, { receivedAt: 0 })),
+    ).toMatchObject({ code: 'JSON_INVALID' });
+    expect(decodeError(decoded({ any: 'thing' }))).toBeNull();
+    expect(decodeError(decoded(null))).toBeNull();
   });
 });
 

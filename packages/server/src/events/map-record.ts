@@ -32,6 +32,12 @@ export function mapRecord(decoded: Decoded, types: readonly LiveType[]): RecordO
   return firstReject ?? { kind: 'drop', reason: dropReason };
 }
 
+/** Why a record is no event whatever its topic: its bytes, or an envelope that breaks its own rules. To be told before its topic is asked for. */
+export function decodeError(decoded: Decoded): Reject | null {
+  if (decoded.kind === 'reject') return decoded;
+  return decoded.kind === 'body' && decoded.envelope.kind === 'invalid' ? decoded.envelope.error : null;
+}
+
 /** The id by which the producer knows a record that became no event, as far as it can be told. */
 export function publicIdOf(decoded: Decoded, types: readonly LiveType[]): string | null {
   const event = cloudEventOf(decoded);

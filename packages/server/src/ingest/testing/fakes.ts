@@ -1,7 +1,7 @@
-import type { EventSource, Settlement, SourceRecord } from '../brokers/event-source.ts';
-import type { ChannelName, Channels, PublishResult } from '../channels/channels.ts';
-import type { LiveEvent } from '../events/live-event.ts';
-import type { LiveType } from '../events/live-type.ts';
+import type { EventSource, Settlement, SourceRecord } from '../../brokers/event-source.ts';
+import type { ChannelName, Channels, PublishResult } from '../../channels/channels.ts';
+import type { LiveEvent } from '../../events/live-event.ts';
+import type { LiveType } from '../../events/live-type.ts';
 
 /** For tests of this room only: a source that gives what it is fed and remembers settlements. */
 export class FakeSource implements EventSource {
