@@ -44,8 +44,7 @@ export class ErrorMask {
   /** Anything that was thrown. */
   ofThrown(thrown: unknown, requestId: string): ShownError {
     const error = toMillraceError(thrown);
-    if (error.spec.class === 'internal') return this.#internal(error.cause ?? error, requestId);
-    return shownMillrace(error);
+    return error.code === kitErrors.INTERNAL.code ? this.#internal(error.cause ?? error, requestId) : this.#coded(error, requestId);
   }
 
   #shown(error: GraphQLError, requestId: string): ShownError {
@@ -53,10 +52,16 @@ export class ErrorMask {
     const { message, locations, path, extensions } = error instanceof GraphQLErrorClass ? error.toJSON() : (error as GraphQLError);
     const where = { ...(locations ? { locations } : {}), ...(path ? { path } : {}) };
     const original = error.originalError;
-    if (original instanceof MillraceError && original.spec.class !== 'internal') return { ...shownMillrace(original), ...where };
+    if (original instanceof MillraceError) return { ...this.ofThrown(original, requestId), ...where };
     if (typeof extensions?.['code'] === 'string') return { message, ...where, extensions: visible(extensions) };
     if (original && !(original instanceof GraphQLErrorClass)) return { ...this.#internal(original, requestId), ...where };
     return { message, ...where, extensions: { code: supergraphErrors.SUBGRAPH_ERROR.code, ...visible(extensions) } };
+  }
+
+  /** Messages of coded errors are safe to show; faults of our own are worth a line in the log all the same. */
+  #coded(error: MillraceError, requestId: string): ShownError {
+    if (error.spec.class === 'internal') this.#log.error({ err: error, requestId }, 'an operation failed');
+    return { message: error.message, extensions: { code: error.code, ...error.details } };
   }
 
   #internal(cause: unknown, requestId: string): ShownError {
@@ -64,10 +69,6 @@ export class ErrorMask {
     this.#log.error({ err: cause, requestId }, 'an error nobody foresaw, shown as INTERNAL');
     return { message: 'internal error', extensions: { code: kitErrors.INTERNAL.code, requestId } };
   }
-}
-
-export function shownMillrace(error: MillraceError): ShownError {
-  return { message: error.message, extensions: { code: error.code, ...error.details } };
 }
 
 function visible(extensions: Readonly<Record<string, unknown>> | undefined): Record<string, unknown> {
