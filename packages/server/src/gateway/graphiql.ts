@@ -44,8 +44,10 @@ const CSP = [
 
 const SAFE = { 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' };
 
-/** `dist` is the folder that the build of packages/console makes. Where it is missing, the page says how to build it. */
-export function createGraphiqlPage(dist: string): GraphiqlPage {
+/** `dist` is the folder that the build of packages/console makes; null or missing: the page says how to build it. */
+export function createGraphiqlPage(folder: string | null): GraphiqlPage {
+  // An empty path would mean the working directory, and serve whatever page lies there.
+  const dist = folder || null;
   return {
     serve(req, res) {
       const path = (req.url ?? '/').split('?', 1)[0]!;
@@ -60,8 +62,8 @@ export function createGraphiqlPage(dist: string): GraphiqlPage {
   };
 }
 
-async function servePage(dist: string, res: ServerResponse): Promise<void> {
-  const html = await readFile(join(dist, 'index.html'), 'utf8').catch(() => MISSING);
+async function servePage(dist: string | null, res: ServerResponse): Promise<void> {
+  const html = dist === null ? MISSING : await readFile(join(dist, 'index.html'), 'utf8').catch(() => MISSING);
   sendText(res, html === MISSING ? 503 : 200, TYPES['.html']!, html, {
     ...SAFE,
     'content-security-policy': CSP,
@@ -71,8 +73,8 @@ async function servePage(dist: string, res: ServerResponse): Promise<void> {
 }
 
 /** Files have a hash of their content in the name, so they may be cached for ever. Flat names only: there is no path to climb. */
-async function serveAsset(dist: string, name: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const file = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name) ? join(dist, 'assets', name) : null;
+async function serveAsset(dist: string | null, name: string, req: IncomingMessage, res: ServerResponse): Promise<void> {
+  const file = dist !== null && /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name) ? join(dist, 'assets', name) : null;
   const type = TYPES[extname(name)];
   const info: Stats | null = file && type ? await stat(file).catch(() => null) : null;
   if (!file || !type || !info?.isFile()) return sendText(res, 404, 'text/plain; charset=utf-8', 'no such file\n', SAFE);
