@@ -7,10 +7,10 @@ import { parseDocument } from './json-document.ts';
 
 /** Attribute prefixes by protocol binding: HTTP (percent-encoded), Kafka, AMQP. */
 const BINARY_PREFIXES = [
-  { prefix: 'ce-', encoded: true },
-  { prefix: 'ce_', encoded: false },
-  { prefix: 'cloudevents:', encoded: false },
-  { prefix: 'cloudevents_', encoded: false },
+  { prefix: 'ce-', sign: 'ce-specversion', encoded: true },
+  { prefix: 'ce_', sign: 'ce_specversion', encoded: false },
+  { prefix: 'cloudevents:', sign: 'cloudevents:specversion', encoded: false },
+  { prefix: 'cloudevents_', sign: 'cloudevents_specversion', encoded: false },
 ] as const;
 
 type BinaryPrefix = (typeof BINARY_PREFIXES)[number];
@@ -20,7 +20,8 @@ const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3
 /** Which binding's headers carry an event, if any do. `specversion` is the sign, as every binding demands it. */
 export function binaryPrefix(headers: ReadonlyMap<string, string>): BinaryPrefix | null {
   if (headers.size === 0) return null;
-  return BINARY_PREFIXES.find(({ prefix }) => headers.has(`${prefix}specversion`)) ?? null;
+  for (const binding of BINARY_PREFIXES) if (headers.has(binding.sign)) return binding;
+  return null;
 }
 
 /** CloudEvents 1.0 JSON format, section 3. */
