@@ -1,9 +1,9 @@
 /** The board where things go wrong, against a stand-in that can be made to fail: a real Millrace fails too seldom. */
 import type { Browser } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ANY_PORTS, type Crm, startCrm } from '../../examples/crm/server/start.ts';
 import { startStandIn } from '../../examples/crm/test/stand-in.ts';
-import { buildBoard, card, inStage, launchBrowser, noBrowser, openBoard } from './chromium.ts';
+import { buildBoard, card, closeTabs, inStage, launchBrowser, noBrowser, openBoard } from './chromium.ts';
 
 let standIn: Awaited<ReturnType<typeof startStandIn>>;
 let crm: Crm;
@@ -43,6 +43,8 @@ describe.skipIf(noBrowser)('the board and faults', () => {
     await crm?.stop();
     await standIn?.stop();
   });
+
+  afterEach(() => closeTabs(browser));
 
   test('after a cut it continues by cursor: what happened meanwhile arrives, nothing is read again', async () => {
     const { page, faults } = await openBoard(browser, crm.boardUrl, 'ines');

@@ -49,6 +49,11 @@ export async function openBoard(browser: Browser, boardUrl: string, user: string
   return { page, faults };
 }
 
+/** Each test leaves an empty browser: forgotten tabs keep working, and slow down the next. */
+export async function closeTabs(browser: Browser): Promise<void> {
+  await Promise.all(browser.contexts().map((context) => context.close()));
+}
+
 export function card(page: Page, id: string) {
   return page.locator(`[data-deal="${id}"]`);
 }
