@@ -1,53 +1,10 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type TestGraph, federated, testCall, testGraph } from './fixture.ts';
-
-const LIVE = 'extend schema @link(url: "https://specs.millrace.dev/live/v1.0", import: ["@live", "@carried", "@filterable"])\n';
-
-const DEALS = [
-  { id: 'd1', title: 'Harbour crane', stageId: 's1', ownerId: 'u1' },
-  { id: 'd2', title: 'Night ferry', stageId: 's2', ownerId: null },
-];
-const STAGES = new Map([['s1', 'Open'], ['s2', 'Won']]);
-
-export const CRM = {
-  deals: {
-    sdl:
-      LIVE +
-      federated(`type Query { deals: [Deal!]! deal(id: ID!): Deal }
-      type Mutation { rename(id: ID!, title: String!): Deal }
-      type Deal @key(fields: "id") @live(topic: "crm.deals", tenant: "company_id") {
-        id: ID!
-        title: String! @carried
-        stageId: ID! @carried(path: "stage_id") @filterable
-        stage: Stage!
-        owner: User
-      }
-      type Stage @key(fields: "id", resolvable: false) { id: ID! }
-      type User @key(fields: "id", resolvable: false) { id: ID! }`),
-    resolvers: {
-      Query: { deals: () => DEALS, deal: (_: never, { id }: { id: string }) => DEALS.find((deal) => deal.id === id) ?? null },
-      Deal: {
-        __resolveReference: ({ id }: { id: string }) => DEALS.find((deal) => deal.id === id) ?? null,
-        stage: (deal: { stageId: string }) => ({ id: deal.stageId }),
-        owner: (deal: { ownerId: string | null }) => (deal.ownerId === null ? null : { id: deal.ownerId }),
-      },
-    },
-  },
-  pipelines: {
-    sdl: federated('type Query { stages: [Stage!]! } type Stage @key(fields: "id") { id: ID! name: String! }'),
-    resolvers: {
-      Query: { stages: () => [...STAGES].map(([id, name]) => ({ id, name })) },
-      Stage: { __resolveReference: ({ id }: { id: string }) => (STAGES.has(id) ? { id, name: STAGES.get(id) } : null) },
-    },
-  },
-  users: {
-    sdl: federated('type Query { users: [User!]! } type User @key(fields: "id") { id: ID! name: String! email: String }'),
-    resolvers: {
-      Query: { users: () => [{ id: 'u1', name: 'Ada' }] },
-      User: { __resolveReference: ({ id }: { id: string }) => ({ id, name: `name of ${id}`, email: null }) },
-    },
-  },
-};
+import { MillraceError } from '../kit/errors.ts';
+import { supergraphErrors } from './errors.ts';
+import { CRM } from './fixture-crm.ts';
+import type { SubgraphAnswer } from './generation.ts';
+import { type TestGraph, testCall, testGraph } from './fixture.ts';
 
 describe('queries over several subgraphs', () => {
   let graph: TestGraph;
@@ -76,21 +33,101 @@ describe('queries over several subgraphs', () => {
       data: { __typename: 'Query', __schema: { queryType: { name: 'Query' } }, deal: { __typename: 'Deal', title: 'Night ferry' } },
     });
   });
+});
 
-  it('shapes an event without asking anybody, and with enrichment', async () => {
-    const prepared = await graph.generation.prepare({ query: 'subscription { e: dealEvent { action id raw deal { t: title stage { name } } cursor } }', operationName: null });
-    if (prepared.kind !== 'operation' || prepared.operation.subscription?.kind !== 'live') throw new Error(JSON.stringify(prepared));
-    const plan = prepared.operation.subscription;
-    const source = {
-      cursor: 'c1', action: 'CHANGED', id: 'd1', at: '2026-01-01T00:00:00Z', raw: '{"id":"d1","n":1.50}', delta: null, missed: null,
-      entity: { __typename: 'Deal', id: 'd1', title: 'Crane', stageId: 's1' },
-    } as const;
-    expect(plan.enriches({})).toBe(true);
-    expect((await plan.enrich(source, testCall())).text).toBe(
-      '{"data":{"e":{"action":"CHANGED","id":"d1","raw":{"id":"d1","n":1.50},"deal":{"t":"Crane","stage":{"name":"Open"}},"cursor":"c1"}}',
+describe('failures', () => {
+  let graph: TestGraph;
+  beforeAll(async () => {
+    graph = await testGraph(CRM);
+  });
+  afterAll(() => graph.close());
+  const failing = (subgraph: string, answer: () => Promise<SubgraphAnswer>): void => {
+    graph.client.intercept = (request) => (request.operation.subgraph === subgraph ? answer() : null);
+  };
+  const timeout = (): Promise<never> => Promise.reject(new MillraceError(supergraphErrors.SUBGRAPH_TIMEOUT, 'subgraph "x" did not answer before the deadline'));
+
+  it('of an entity fetch leave the rest standing, with one error at its place', async () => {
+    failing('users', timeout);
+    expect(await graph.query('{ deals { title owner { name } } }')).toEqual({
+      data: { deals: [{ title: 'Harbour crane', owner: null }, { title: 'Night ferry', owner: null }] },
+      errors: [{ message: 'subgraph "x" did not answer before the deadline', path: ['deals', 0, 'owner'], extensions: { code: 'SUBGRAPH_TIMEOUT', serviceName: 'users' } }],
+    });
+  });
+
+  it('of a non-null field take the nearest nullable ancestor along', async () => {
+    failing('pipelines', timeout);
+    expect(await graph.query('{ deal(id: "d1") { title stage { name } } users { name } }')).toMatchObject({
+      data: { deal: null, users: [{ name: 'Ada' }] },
+      errors: [{ path: ['deal', 'stage'], extensions: { code: 'SUBGRAPH_TIMEOUT', serviceName: 'pipelines' } }],
+    });
+  });
+
+  it('of a root fetch are told at each root field', async () => {
+    failing('deals', timeout);
+    expect(await graph.query('{ a: deal(id: "d1") { title } b: deal(id: "d2") { title } stages { name } }')).toMatchObject({
+      data: { a: null, b: null, stages: [{ name: 'Open' }, { name: 'Won' }] },
+      errors: [{ path: ['a'] }, { path: ['b'] }],
+    });
+  });
+
+  it('that a subgraph reports come through without its address or stack, at the place of the entity', async () => {
+    failing('users', async () => ({
+      data: { _entities: [null] },
+      errors: [{ message: 'no such user', path: ['_entities', 0, 'name'], extensions: { code: 'NOT_FOUND', stacktrace: ['at secret'], url: 'http://secret' } }],
+    }));
+    expect(await graph.query('{ deals { owner { name } } }')).toEqual({
+      data: { deals: [{ owner: null }, { owner: null }] },
+      errors: [{ message: 'no such user', path: ['deals', 0, 'owner', 'name'], extensions: { code: 'NOT_FOUND', serviceName: 'users' } }],
+    });
+  });
+
+  it('of a value that the schema does not allow are told once', async () => {
+    failing('deals', async () => ({ data: { deals: [{ title: { deep: 1 } }] } }));
+    expect(await graph.query('{ deals { title } }')).toEqual({
+      data: null,
+      errors: [{ message: 'expected a value of type String', path: ['deals', 0, 'title'], extensions: { code: 'VALUE_INVALID' } }],
+    });
+  });
+
+  it('of a missing non-null value are told with its path', async () => {
+    failing('deals', async () => ({ data: { deal: { title: null } } }));
+    expect(await graph.query('{ deal(id: "d1") { title } }')).toEqual({
+      data: { deal: null },
+      errors: [{ message: 'Cannot return null for a non-nullable field.', path: ['deal', 'title'], extensions: { code: 'VALUE_INVALID' } }],
+    });
+  });
+
+  it('never make an execution throw, reach Object.prototype, or break the shape, whatever subgraphs answer', async () => {
+    const rubbish = fc.letrec((tie) => ({
+      value: fc.oneof({ depthSize: 'small' }, fc.constantFrom(null, true, 0, 1.5, -1, '', 'x', 'Deal', 'Stage'), fc.array(tie('value'), { maxLength: 3 }), tie('object')),
+      object: fc.dictionary(
+        fc.constantFrom('data', 'errors', 'deals', 'deal', 'users', '_entities', 'id', 'title', 'stage', 'owner', 'name', '__typename', '__proto__', 'constructor', 'message', 'path'),
+        tie('value'),
+        { maxKeys: 6 },
+      ),
+    })).object;
+    const prepared = await graph.generation.prepare({ query: '{ deals { id title stage { name } owner { name email } } users { name } }', operationName: null });
+    if (prepared.kind !== 'operation') throw new Error('not planned');
+    const { operation } = prepared;
+    await fc.assert(
+      fc.asyncProperty(rubbish, rubbish, fc.boolean(), async (answer, errors, plausible) => {
+        const given = JSON.parse(JSON.stringify(plausible ? { data: answer, errors: [errors] } : answer)) as SubgraphAnswer;
+        let calls = 0;
+        graph.client.intercept = (request) => (request.operation.subgraph === 'deals' && plausible && calls++ === 0 ? null : Promise.resolve(structuredClone(given)));
+        const result = await operation.execute(testCall());
+        expect(result.data === null || result.data === undefined || 'deals' in result.data).toBe(true);
+        expect(JSON.stringify(result)).toBeTypeOf('string');
+        expect(Object.keys(Object.prototype)).toEqual([]);
+        for (const error of result.errors ?? []) expect(error.extensions['code']).toBeTypeOf('string');
+      }),
+      { numRuns: 300 },
     );
-    expect((await plan.enrich({ ...source, action: 'DELETED' }, testCall())).text).toBe(
-      '{"data":{"e":{"action":"DELETED","id":"d1","raw":{"id":"d1","n":1.50},"deal":{"t":"Crane","stage":null},"cursor":"c1"}}',
-    );
+    expect(({} as Record<string, unknown>)['name']).toBeUndefined();
+  });
+
+  it('of absurd depth end as an error', async () => {
+    const deep = JSON.parse(`${'['.repeat(5000)}${']'.repeat(5000)}`) as unknown;
+    failing('users', async () => ({ data: { _entities: [{ name: deep }, { name: deep }] } }));
+    expect(await graph.query('{ deals { owner { name } } }')).toMatchObject({ data: { deals: [{ owner: null }, { owner: null }] } });
   });
 });

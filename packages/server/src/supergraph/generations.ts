@@ -90,7 +90,7 @@ class ReleaseGenerations implements ManagedGenerations {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLogger;
     this.#planner = options.planner ?? createPlanner({ clock: this.#clock, log: this.#log, onCrash: () => options.metrics?.plannerCrashes.inc() });
-    this.#stopWatching = options.source.watch((release) => void this.#take(release));
+    this.#stopWatching = options.source.watch((release) => this.#take(release));
     this.ready = this.#start();
   }
 

@@ -143,10 +143,12 @@ export class LivePlan {
 
   /** The event as the live subgraph would answer it: the entity's carried fields under the keys that the plan expects. */
   #seed(source: LiveSource): Tree {
-    const event: Tree = {};
+    // Without prototypes, since clients choose the keys.
+    const event = Object.create(null) as Tree;
     if (source.entity === null) return event;
     for (const seed of this.#seeds) {
-      const entity: Tree = { __typename: this.liveType.name };
+      const entity = Object.create(null) as Tree;
+      entity['__typename'] = this.liveType.name;
       for (const [key, field] of seed.fields) entity[key] = carriedValue(source.entity, field);
       event[seed.key] = entity;
     }

@@ -34,7 +34,7 @@ export function parseOperations(query: string, limits: OperationLimits): Parsed 
     return { kind: 'document', document: parse(query, { maxTokens: limits.tokensMax }) };
   } catch (error) {
     if (!(error instanceof GraphQLError)) throw error;
-    if (/more than \d+ tokens/.test(error.message)) return refused('TOKEN_LIMIT', `the document has more than ${limits.tokensMax} tokens`);
+    if (/more tha[nt] \d+ tokens/.test(error.message)) return refused('TOKEN_LIMIT', `the document has more than ${limits.tokensMax} tokens`);
     return { kind: 'invalid', phase: 'parse', errors: [withCode(error, 'GRAPHQL_PARSE_FAILED')] };
   }
 }

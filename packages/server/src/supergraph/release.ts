@@ -25,6 +25,9 @@ export type SubgraphTarget = {
 export interface SupergraphSource {
   /** The last good release; null before the first push. */
   current(): Promise<Release | null>;
-  /** Called with each new release, never with one that did not compose. Returns a stop function. */
-  watch(onRelease: (release: Release) => void): () => void;
+  /**
+   * Called with each new release, never with one that did not compose. A promise that the listener returns says when the release is in
+   * service there; whoever pushed it is answered after that, within a bound. Returns a stop function.
+   */
+  watch(onRelease: (release: Release) => void | Promise<void>): () => void;
 }

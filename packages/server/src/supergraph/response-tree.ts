@@ -11,8 +11,10 @@ export function isTree(value: unknown): value is Tree {
 /** Lays `source` over `target`; lists by index. A null never overwrites what another subgraph has given. Takes `source` over: do not use it again. */
 export function mergeTrees(target: Tree, source: Tree): void {
   for (const key in source) {
-    // Assigning to __proto__ would reach Object.prototype through a target without such a key.
-    if (key === '__proto__') continue;
+    if (key === '__proto__') {
+      define(target, source[key]);
+      continue;
+    }
     const given = source[key];
     const known = target[key];
     if (given === null && known !== undefined) continue;
@@ -47,8 +49,16 @@ export function cloneTree<T>(value: T): T {
   if (Array.isArray(value)) return value.map(cloneTree) as T;
   if (!isTree(value)) return value;
   const copy: Tree = {};
-  for (const key in value) if (key !== '__proto__') copy[key] = cloneTree(value[key]);
+  for (const key in value) {
+    if (key === '__proto__') define(copy, cloneTree(value[key]));
+    else copy[key] = cloneTree(value[key]);
+  }
   return copy as T;
+}
+
+/** A client may choose the alias `__proto__`. Assigning it would set the prototype, merging into it would change Object.prototype. */
+function define(target: Tree, value: unknown): void {
+  Object.defineProperty(target, '__proto__', { value, enumerable: true, configurable: true, writable: true });
 }
 
 /** Calls `found` for each object at a plan's path, lists flattened. */
