@@ -29,12 +29,19 @@ export const brokersErrors = defineErrors({
     meaning: 'The hard size bound of the embedded log removed records that a consumer group had not settled.',
     action: 'Find out why the consumer stands still, or raise brokers.embedded.retention.hardMaxBytes.',
   },
-  DEAD_LETTER_UNKNOWN: {
+  TOPIC_UNKNOWN: {
     class: 'input',
-    http: 404,
+    http: 422,
     retryable: false,
-    meaning: 'There is no dead letter with this id; it may have been removed by the bounds on count and age.',
-    action: 'List the dead letters for the ids that exist.',
+    meaning: 'No live type takes events from this topic.',
+    action: 'Correct the topic, or push a schema with @live(topic: …) for it first.',
+  },
+  TOPIC_MISSING: {
+    class: 'input',
+    http: 400,
+    retryable: false,
+    meaning: 'Neither the request nor the event names a topic.',
+    action: 'Add ?topic=… to the address.',
   },
   INGEST_METHOD: {
     class: 'input',
@@ -42,13 +49,6 @@ export const brokersErrors = defineErrors({
     retryable: false,
     meaning: 'The events address takes POST only.',
     action: 'Send POST.',
-  },
-  INGEST_CONTENT_TYPE: {
-    class: 'input',
-    http: 415,
-    retryable: false,
-    meaning: 'The content type is none that events can be read from.',
-    action: 'Send application/json, application/x-ndjson, application/cloudevents+json or application/cloudevents-batch+json, or ce-* headers.',
   },
   INGEST_ENCODING: {
     class: 'input',
@@ -66,24 +66,10 @@ export const brokersErrors = defineErrors({
   },
   INGEST_BODY_CUT: {
     class: 'input',
-    http: 400,
+    http: 408,
     retryable: true,
     meaning: 'The connection ended, or stood still too long, before the whole body had arrived.',
     action: 'Send it again; event ids make that safe.',
-  },
-  INGEST_BODY_INVALID: {
-    class: 'input',
-    http: 400,
-    retryable: false,
-    meaning: 'The body holds no events, or cannot be cut into events.',
-    action: 'Send one event, a JSON array of objects, or one JSON object per line.',
-  },
-  INGEST_BATCH_TOO_LARGE: {
-    class: 'limit',
-    http: 413,
-    retryable: false,
-    meaning: 'The request has more events than the bound allows.',
-    action: 'Send smaller batches.',
   },
   INGEST_BUSY: {
     class: 'limit',
