@@ -18,6 +18,7 @@ export type LiveContext = {
   readonly metrics: LiveMetrics;
   readonly limits: LiveLimits;
   readonly enrichmentIdentity: EnrichmentIdentity;
+  readonly forwardAuthorization: boolean;
   readonly frames: FrameCache;
   readonly catchUp: CatchUp;
   readonly sessions: KeyCounts;

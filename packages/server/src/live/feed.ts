@@ -75,6 +75,11 @@ export class Feed implements ChannelListener {
     return member.epoch === this.#epoch && member.offset >= this.#offset;
   }
 
+  /** The channel's own string where it is equal: deliveries then compare two pointers. */
+  sameEpoch(epoch: string): string {
+    return this.#epoch === epoch ? this.#epoch : epoch;
+  }
+
   signerFor(epoch: string): CursorSigner {
     if (this.#signer?.epoch === epoch) return this.#signer;
     const signer = this.context.cursors.signer(this.channel, epoch);

@@ -1,4 +1,5 @@
 import type { Identity } from '../access/identity.ts';
+import { identityHeaders } from '../access/upstream-headers.ts';
 import type { Position } from '../channels/channels.ts';
 import type { Audience } from '../events/live-event.ts';
 import type { MillraceError } from '../kit/errors.ts';
@@ -12,7 +13,6 @@ import type { Member } from './member.ts';
 import { FAILED_TEXT, type Gap, gapSource, type Moment, type Payload, payloadOf } from './payload.ts';
 import { PendingQueue } from './pending-queue.ts';
 import { RecentPayloads } from './recent-payloads.ts';
-import { enrichmentHeaders } from './view.ts';
 
 export type LivePlan = SubscriptionPlan & { readonly kind: 'live' };
 
@@ -168,7 +168,8 @@ export class Group implements Indexed {
     this.#walking = true;
     for (let at = 0; at < this.liveCount; ) {
       const member = this.#members[at] as Member;
-      const past = member.epoch === gap.top.epoch && member.offset >= gap.top.offset;
+      // Told already, by history, while this waited behind enrichments.
+      const past = member.epoch !== gap.from.epoch || (member.epoch === gap.top.epoch && member.offset >= gap.top.offset);
       if (member.state !== 'live' || past || this.#send(member)) {
         at += 1;
         if (past || member.state !== 'live') continue;
@@ -187,8 +188,8 @@ export class Group implements Indexed {
     this.feed.context.metrics.counts.enrichmentOverflows += 1;
     while (this.liveCount > 0) {
       const member = this.#members[this.liveCount - 1] as Member;
-      const own = member.epoch === position.epoch && member.offset > position.offset;
-      this.#setBehind(member, 'overflowed', position.epoch, own ? member.offset : position.offset);
+      const { epoch, offset } = furthest(member, position);
+      this.#setBehind(member, 'overflowed', epoch, offset);
     }
   }
 
@@ -242,13 +243,13 @@ export class Group implements Indexed {
   }
 
   async #enrich(moment: Moment): Promise<Payload> {
-    const { clock, limits, metrics, enrichmentIdentity } = this.feed.context;
+    const { clock, limits, metrics, enrichmentIdentity, forwardAuthorization } = this.feed.context;
     const { plan, variables, view } = this.parts;
     const started = clock.monotonic();
     metrics.counts.executions += 1;
     this.#abort ??= new AbortController();
     const identity = this.#identity ?? { kind: 'anonymous', tenant: this.feed.channel.tenant };
-    const headers = enrichmentHeaders(identity, this.feed.channel.tenant, enrichmentIdentity);
+    const headers = identityHeaders(identity, this.feed.channel.tenant, enrichmentIdentity, forwardAuthorization);
     const { traceparent } = moment.event;
     const source = moment.source(plan.liveType);
     try {
@@ -278,10 +279,11 @@ export class Group implements Indexed {
 
   /** `audience` null: every member of the group may see it, which its view has settled. */
   #deliverToAll(moment: Moment, audience: Audience | null): void {
-    const { offset } = moment;
+    const { offset, epoch } = moment;
     for (let at = 0; at < this.liveCount; ) {
       const member = this.#members[at] as Member;
-      if (offset <= member.offset || member.state !== 'live' || (audience !== null && !maySee(member.identity, audience))) at += 1;
+      // Another epoch: history has told the member of the change while this event waited behind enrichments.
+      if (offset <= member.offset || member.epoch !== epoch || member.state !== 'live' || (audience !== null && !maySee(member.identity, audience))) at += 1;
       else if (this.#send(member)) {
         member.offset = offset;
         at += 1;
@@ -301,7 +303,7 @@ export class Group implements Indexed {
       // A copy is made only where somebody goes behind and thereby leaves this very array.
       for (let at = members.length - 1; at >= 0; at -= 1) {
         const member = members[at];
-        if (member === undefined || member.state !== 'live' || moment.offset <= member.offset) continue;
+        if (member === undefined || member.state !== 'live' || moment.offset <= member.offset || member.epoch !== moment.epoch) continue;
         if (this.#send(member)) member.offset = moment.offset;
         else this.#setBehind(member, 'congested', moment.epoch, moment.offset - 1);
       }
@@ -388,8 +390,12 @@ function longerLived(a: Identity | null, b: Identity): Identity {
   return (a.expiresAt ?? Infinity) >= (b.expiresAt ?? Infinity) ? a : b;
 }
 
+/**
+ * Where a live member stands when its group stands at `done`: there, unless history has brought it further. A member of another epoch is
+ * further: it was told of the change while `done` waited behind enrichments, and must not be taken back.
+ */
 function furthest(member: Member, done: Position): Position {
-  return member.epoch === done.epoch && member.offset > done.offset ? { epoch: member.epoch, offset: member.offset } : done;
+  return member.epoch !== done.epoch || member.offset > done.offset ? { epoch: member.epoch, offset: member.offset } : done;
 }
 
 function addByUser(map: Map<string, Member[]>, member: Member): void {

@@ -37,6 +37,8 @@ export type LiveEngineOptions = {
   readonly limits?: Partial<LiveLimits>;
   /** Default `user`: each user's enrichment runs with that user's token. */
   readonly enrichmentIdentity?: EnrichmentIdentity;
+  /** Whether subgraphs get the user's token where enrichment runs as the user. Default true. */
+  readonly forwardAuthorization?: boolean;
   /** Default `setImmediate`. */
   readonly defer?: (run: () => void) => void;
 };
@@ -101,6 +103,7 @@ class Engine implements LiveEngine {
       metrics,
       limits: this.limits,
       enrichmentIdentity: options.enrichmentIdentity ?? ENRICHMENT_IDENTITY,
+      forwardAuthorization: options.forwardAuthorization ?? true,
       frames: new FrameCache(),
       catchUp: new CatchUp({ channels, clock, log, metrics, limits: this.limits, defer }),
       sessions: this.sessions,

@@ -45,7 +45,7 @@ export class Member implements LiveSubscription, DrainWaiter {
 
   /** The channel is attached. `position` is where to start. */
   begin(position: Position): void {
-    this.epoch = position.epoch;
+    this.epoch = this.group.feed.sameEpoch(position.epoch);
     this.offset = position.offset;
     if (this.group.feed.reachedBy(this)) {
       if (this.#apply('joined-at-frontier')) this.group.enlist(this);

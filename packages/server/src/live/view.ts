@@ -1,7 +1,8 @@
 import type { Identity } from '../access/identity.ts';
+import type { UpstreamIdentity } from '../access/upstream-headers.ts';
 
 /** The identity that enrichment runs under: the user's own token, the tenant and roles, or the tenant alone. */
-export type EnrichmentIdentity = 'user' | 'roles' | 'tenant';
+export type EnrichmentIdentity = UpstreamIdentity;
 
 /**
  * What may change the answer of a group's document: equal views share executions, others never (spec/delivery.md section 7, D15). JSON, so that no
@@ -14,16 +15,4 @@ export function viewOf(identity: Identity, tenant: string, enriches: boolean, mo
   if (mode === 'roles') return JSON.stringify(['roles', tenant, roles]);
   // Two tokens of one user may differ in what they allow: the weaker one must not be answered with the stronger one's data.
   return JSON.stringify(['user', tenant, identity.issuer, identity.user, roles, [...identity.groups].sort(), [...identity.scopes].sort()]);
-}
-
-/** Headers for subgraphs as the view allows them. Only `user` forwards the token. */
-export function enrichmentHeaders(identity: Identity, tenant: string, mode: EnrichmentIdentity): Readonly<Record<string, string>> {
-  const headers: Record<string, string> = { 'x-millrace-tenant': tenant };
-  if (identity.kind === 'anonymous') return headers;
-  if (mode !== 'tenant') headers['x-millrace-roles'] = identity.roles.join(',');
-  if (mode === 'user') {
-    headers['x-millrace-user'] = identity.user;
-    headers['authorization'] = `Bearer ${identity.token}`;
-  }
-  return headers;
 }
