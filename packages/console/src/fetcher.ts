@@ -58,7 +58,10 @@ async function overHttp(address: URL, params: FetcherParams, headers: Record<str
 
 /** The header editor starts with an empty Authorization; sent as it is, it would be a token that does not verify. */
 function usable(headers: unknown): Record<string, string> {
-  const pairs = Object.entries((headers ?? {}) as Record<string, unknown>).map(([name, value]): [string, string] => [name, String(value).trim()]);
+  const pairs = Object.entries((headers ?? {}) as Record<string, unknown>).map(([name, value]): [string, string] => [
+    name,
+    String(value).trim(),
+  ]);
   return Object.fromEntries(pairs.filter(([, value]) => value !== ''));
 }
 
@@ -75,8 +78,13 @@ async function* explained<T>(results: AsyncIterable<T>): AsyncGenerator<T> {
   try {
     yield* results;
   } catch (thrown) {
-    if (thrown instanceof CloseEvent) throw new Error(`The connection was closed: ${thrown.code} ${thrown.reason || '(no reason given)'}`);
-    if (Array.isArray(thrown)) throw new Error(thrown.map((error: { message?: string }) => error.message ?? JSON.stringify(error)).join('\n'));
+    if (thrown instanceof CloseEvent) {
+      throw new Error(`The connection was closed: ${thrown.code} ${thrown.reason || '(no reason given)'}`, { cause: thrown });
+    }
+    if (Array.isArray(thrown)) {
+      const messages = thrown.map((error: { message?: string }) => error.message ?? JSON.stringify(error));
+      throw new Error(messages.join('\n'), { cause: thrown });
+    }
     throw thrown;
   }
 }

@@ -42,7 +42,16 @@ describe.skipIf(CHROMIUM === undefined)('GraphiQL in Chromium', () => {
     sessions = live.host;
     browser = await chromium.launch({
       executablePath: CHROMIUM!,
-      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      args: [
+        '--headless',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
     });
   }, 120_000);
 
@@ -58,7 +67,13 @@ describe.skipIf(CHROMIUM === undefined)('GraphiQL in Chromium', () => {
     const problems: string[] = [];
     page.on('pageerror', (error) => problems.push(error.message));
     page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
-    page.on('request', (request) => !request.url().startsWith(new URL(url).origin) && !/^(data|blob|ws):/.test(request.url()) && problems.push(`asked ${request.url()}`));
+    page.on(
+      'request',
+      (request) =>
+        !request.url().startsWith(new URL(url).origin) &&
+        !/^(data|blob|ws):/.test(request.url()) &&
+        problems.push(`asked ${request.url()}`),
+    );
     await page.goto(url);
     const editor = page.locator('.graphiql-query-editor .monaco-editor').first();
     await editor.waitFor();

@@ -26,8 +26,17 @@ export class Callers {
   #view(identity: Identity): string {
     if (identity.kind === 'anonymous') return JSON.stringify(['anonymous', identity.tenant]);
     const token = this.#forwardToken ? createHash('sha256').update(identity.token).digest('base64url') : null;
-    const sorted = (names: readonly string[]): string[] => [...names].sort();
-    return JSON.stringify(['user', identity.tenant, identity.issuer, identity.user, sorted(identity.roles), sorted(identity.groups), sorted(identity.scopes), token]);
+    const sorted = (names: readonly string[]): string[] => names.toSorted();
+    return JSON.stringify([
+      'user',
+      identity.tenant,
+      identity.issuer,
+      identity.user,
+      sorted(identity.roles),
+      sorted(identity.groups),
+      sorted(identity.scopes),
+      token,
+    ]);
   }
 }
 

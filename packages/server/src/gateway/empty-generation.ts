@@ -48,7 +48,10 @@ const generation: Generation = {
     if (errors.length > 0) return { kind: 'invalid', phase: 'validate', errors };
     const operation = getOperationAST(document, operationName);
     if (!operation) {
-      const named = operationName === null ? 'the document has several operations, or none: send operationName' : 'the document has no operation of that name';
+      const named =
+        operationName === null
+          ? 'the document has several operations, or none: send operationName'
+          : 'the document has no operation of that name';
       return { kind: 'invalid', phase: 'validate', errors: [new GraphQLError(named)] };
     }
     return { kind: 'operation', operation: prepared(document, operation, operationName) };

@@ -78,7 +78,12 @@ async function serveAsset(dist: string | null, name: string, req: IncomingMessag
   const type = TYPES[extname(name)];
   const info: Stats | null = file && type ? await stat(file).catch(() => null) : null;
   if (!file || !type || !info?.isFile()) return sendText(res, 404, 'text/plain; charset=utf-8', 'no such file\n', SAFE);
-  res.writeHead(200, { ...SAFE, 'content-type': type, 'content-length': info.size, 'cache-control': 'public, max-age=31536000, immutable' });
+  res.writeHead(200, {
+    ...SAFE,
+    'content-type': type,
+    'content-length': info.size,
+    'cache-control': 'public, max-age=31536000, immutable',
+  });
   if (req.method === 'HEAD') return void res.end();
   createReadStream(file)
     .on('error', () => res.destroy())

@@ -23,7 +23,11 @@ describe('GraphQL over HTTP', () => {
   afterAll(() => gateway[Symbol.asyncDispose]());
 
   const post = (body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
-    fetch(gateway.url, { method: 'POST', headers: { ...JSON_TYPE, ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body) });
+    fetch(gateway.url, {
+      method: 'POST',
+      headers: { ...JSON_TYPE, ...headers },
+      body: typeof body === 'string' ? body : JSON.stringify(body),
+    });
 
   async function codeOf(response: Response): Promise<unknown> {
     return ((await response.json()) as { errors: { extensions: { code: string } }[] }).errors[0]!.extensions.code;
@@ -65,7 +69,9 @@ describe('GraphQL over HTTP', () => {
 
   it('takes queries by GET, mutations not, and no URL without end', async () => {
     const get = (params: Record<string, string>): Promise<Response> => fetch(`${gateway.url}?${new URLSearchParams(params).toString()}`);
-    expect(await (await get({ query: 'query A { hello } mutation B { say(word: "x") }', operationName: 'A' })).json()).toEqual({ data: { hello: 'hello world' } });
+    expect(await (await get({ query: 'query A { hello } mutation B { say(word: "x") }', operationName: 'A' })).json()).toEqual({
+      data: { hello: 'hello world' },
+    });
     const mutation = await get({ query: 'query A { hello } mutation B { say(word: "x") }', operationName: 'B' });
     expect([mutation.status, mutation.headers.get('allow'), await codeOf(mutation)]).toEqual([405, 'POST', 'METHOD_NOT_ALLOWED']);
     expect((await get({ query: `{ hello } ${'#'.repeat(3_000)}` })).status).toBe(413);
@@ -81,7 +87,10 @@ describe('GraphQL over HTTP', () => {
   });
 
   it('never passes on headers by which a client claims to be somebody', async () => {
-    await post({ query: '{ hello }' }, { authorization: 'Bearer ann', 'millrace-tenant': 'other', 'millrace-user': 'root', 'millrace-roles': 'admin', 'x-other': '1' });
+    await post(
+      { query: '{ hello }' },
+      { authorization: 'Bearer ann', 'millrace-tenant': 'other', 'millrace-user': 'root', 'millrace-roles': 'admin', 'x-other': '1' },
+    );
     expect(generations.calls.at(-1)!.headers).toEqual({
       authorization: 'Bearer token-of-ann',
       'millrace-tenant': 't1',
@@ -98,7 +107,10 @@ describe('GraphQL over HTTP', () => {
     const evil = await post({ query: '{ hello }' }, { origin: 'https://evil.example' });
     expect(evil.headers.get('access-control-allow-origin')).toBeNull();
     const preflight = await fetch(gateway.url, { method: 'OPTIONS', headers: { origin: 'https://app.example.com' } });
-    expect([preflight.status, preflight.headers.get('access-control-allow-headers')]).toEqual([204, expect.stringContaining('authorization')]);
+    expect([preflight.status, preflight.headers.get('access-control-allow-headers')]).toEqual([
+      204,
+      expect.stringContaining('authorization'),
+    ]);
   });
 
   it('hands requests for event streams on', async () => {
@@ -116,7 +128,10 @@ describe('GraphQL over HTTP', () => {
       const slow = async (request: Parameters<typeof prepare>[0]): ReturnType<typeof prepare> => {
         const prepared = await prepare(request);
         if (prepared.kind === 'invalid') return prepared;
-        return { kind: 'operation', operation: { ...prepared.operation, execute: (call) => new Promise(() => hanging.resolve(call.signal!)) } };
+        return {
+          kind: 'operation',
+          operation: { ...prepared.operation, execute: (call) => new Promise(() => hanging.resolve(call.signal!)) },
+        };
       };
       return { generation: { ...lease.generation, prepare: slow }, release: lease.release };
     };
@@ -154,7 +169,8 @@ describe('GraphiQL: the page and its files', () => {
     writeFileSync(join(root, 'secret.js'), 'secret');
     writeFileSync(join(dist, 'secret.js'), 'secret');
     writeFileSync(join(dist, 'index.html'), '<!doctype html>page');
-    for (const name of ['index-a1.js', 'font.ttf', 'style.css', 'odd.exe', '.hidden.js']) writeFileSync(join(dist, 'assets', name), `content of ${name}`);
+    for (const name of ['index-a1.js', 'font.ttf', 'style.css', 'odd.exe', '.hidden.js'])
+      writeFileSync(join(dist, 'assets', name), `content of ${name}`);
     await using gateway = await startGateway(new FakeGenerations(), { dist });
 
     const page = await fetch(gateway.url, { headers: HTML });
@@ -162,16 +178,40 @@ describe('GraphiQL: the page and its files', () => {
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self';");
     expect(page.headers.get('cache-control')).toBe('no-cache');
 
-    for (const [name, type] of [['index-a1.js', 'text/javascript; charset=utf-8'], ['font.ttf', 'font/ttf'], ['style.css', 'text/css; charset=utf-8']]) {
+    for (const [name, type] of [
+      ['index-a1.js', 'text/javascript; charset=utf-8'],
+      ['font.ttf', 'font/ttf'],
+      ['style.css', 'text/css; charset=utf-8'],
+    ]) {
       const file = await fetch(`${gateway.url}/assets/${name}`);
-      expect([file.status, file.headers.get('content-type'), file.headers.get('x-content-type-options'), await file.text()]).toEqual([200, type, 'nosniff', `content of ${name}`]);
+      expect([file.status, file.headers.get('content-type'), file.headers.get('x-content-type-options'), await file.text()]).toEqual([
+        200,
+        type,
+        'nosniff',
+        `content of ${name}`,
+      ]);
       expect(file.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
     }
     const head = await fetch(`${gateway.url}/assets/style.css`, { method: 'HEAD' });
     expect([head.status, head.headers.get('content-length')]).toEqual([200, '20']);
 
     // fetch would resolve the dots itself, so these go by hand.
-    const climbs = ['../secret.js', '%2e%2e/secret.js', '..%2fsecret.js', '..\\secret.js', '../../secret.js', 'x/../../secret.js', '', '.', '..', 'odd.exe', '.hidden.js', 'none.js', 'a\0.js', '%'];
+    const climbs = [
+      '../secret.js',
+      '%2e%2e/secret.js',
+      '..%2fsecret.js',
+      '..\\secret.js',
+      '../../secret.js',
+      'x/../../secret.js',
+      '',
+      '.',
+      '..',
+      'odd.exe',
+      '.hidden.js',
+      'none.js',
+      'a\0.js',
+      '%',
+    ];
     for (const name of climbs) {
       const socket = connect(gateway.port, '127.0.0.1');
       socket.write(`GET /graphql/assets/${name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);

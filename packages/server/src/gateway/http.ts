@@ -3,7 +3,7 @@ import type { Authenticator } from '../access/identity.ts';
 import type { Clock } from '../kit/clock.ts';
 import { type ErrorSpec, MillraceError, toMillraceError } from '../kit/errors.ts';
 import { type GraphqlParams, isMutation, type ParamsOutcome, paramsOfJson, paramsOfUrl } from '../kit/graphql-params.ts';
-import { accepts, contentType, decodeUtf8, negotiate, readBody, sendText } from '../kit/http-message.ts';
+import { accepts, contentType, decodeUtf8, negotiate, readBody, searchParams, sendText } from '../kit/http-message.ts';
 import type { Logger } from '../kit/log.ts';
 import { corsHeaders, type OriginPolicy } from '../kit/origin-policy.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
@@ -51,7 +51,13 @@ const PREFLIGHT = {
 };
 
 /** What the answer needs of the request, gathered before anything can go wrong. */
-type Exchange = { readonly req: IncomingMessage; readonly res: ServerResponse; readonly requestId: string; readonly media: MediaType; readonly headers: Record<string, string> };
+type Exchange = {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly requestId: string;
+  readonly media: MediaType;
+  readonly headers: Record<string, string>;
+};
 
 export function createGraphqlHttp(deps: GraphqlHttpDeps, options: Partial<GraphqlHttpOptions> = {}): GraphqlHttp {
   const handler = new HttpHandler(deps, { ...GRAPHQL_HTTP_DEFAULTS, ...options });
@@ -76,7 +82,9 @@ class HttpHandler {
     const requestId = this.#requestId(req);
     const verdict = this.#deps.origins.judge(req.headers);
     const headers = { ...corsHeaders(verdict, this.#deps.origins, { credentials: false }), 'x-request-id': requestId };
-    res.once('finish', () => this.#deps.metrics.http.inc({ method: METHODS.has(req.method ?? '') ? req.method! : 'other', status: res.statusCode }));
+    res.once('finish', () =>
+      this.#deps.metrics.http.inc({ method: METHODS.has(req.method ?? '') ? req.method! : 'other', status: res.statusCode }),
+    );
     const accepted = negotiate(req.headers.accept, MEDIA_TYPES);
     const exchange: Exchange = { req, res, requestId, media: accepted ?? JSON_TYPE, headers };
     try {
@@ -107,15 +115,18 @@ class HttpHandler {
     const abort = new AbortController();
     // `close` also comes after a finished answer; aborting then is harmless.
     x.res.once('close', () => abort.abort());
-    const outcome = await this.#deps.pipeline.run({ ...params, lastCursor: null }, {
-      identity,
-      transport: 'http',
-      clientName: headerText(x.req, 'graphql-client-name') ?? headerText(x.req, 'apollographql-client-name'),
-      clientVersion: headerText(x.req, 'graphql-client-version') ?? headerText(x.req, 'apollographql-client-version'),
-      requestId: x.requestId,
-      traceparent: headerText(x.req, 'traceparent'),
-      signal: abort.signal,
-    });
+    const outcome = await this.#deps.pipeline.run(
+      { ...params, lastCursor: null },
+      {
+        identity,
+        transport: 'http',
+        clientName: headerText(x.req, 'graphql-client-name') ?? headerText(x.req, 'apollographql-client-name'),
+        clientVersion: headerText(x.req, 'graphql-client-version') ?? headerText(x.req, 'apollographql-client-version'),
+        requestId: x.requestId,
+        traceparent: headerText(x.req, 'traceparent'),
+        signal: abort.signal,
+      },
+    );
     this.#answer(x, outcome);
   }
 
@@ -150,13 +161,15 @@ class HttpHandler {
   async #parse(req: IncomingMessage): Promise<ParamsOutcome> {
     if (req.method === 'GET') {
       const url = req.url ?? '';
-      if (url.length > this.#options.maxUrlBytes) throw refusal('BODY_TOO_LARGE', `the URL is over ${this.#options.maxUrlBytes} bytes; use POST`);
-      return paramsOfUrl(new URL(url, 'http://localhost').searchParams);
+      if (url.length > this.#options.maxUrlBytes)
+        throw refusal('BODY_TOO_LARGE', `the URL is over ${this.#options.maxUrlBytes} bytes; use POST`);
+      return paramsOfUrl(searchParams(req));
     }
     if (req.method !== 'POST') throw refusal('METHOD_NOT_ALLOWED', `this address takes GET and POST, not ${req.method ?? 'this method'}`);
     const type = contentType(req.headers);
     if (type?.type !== JSON_TYPE) throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must have Content-Type: application/json');
-    if (type.charset !== null && type.charset !== 'utf-8' && type.charset !== 'utf8') throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be UTF-8');
+    if (type.charset !== null && type.charset !== 'utf-8' && type.charset !== 'utf8')
+      throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be UTF-8');
     const body = await readBody(req, this.#options.maxBodyBytes);
     if (body.kind === 'too-large') throw refusal('BODY_TOO_LARGE', `the body is over ${this.#options.maxBodyBytes} bytes`);
     if (body.kind === 'aborted') throw refusal('BAD_REQUEST', 'the request ended early');

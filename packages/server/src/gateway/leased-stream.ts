@@ -7,14 +7,24 @@ import type { GenerationLease } from '../supergraph/generation.ts';
  */
 export class LeasedStream implements AsyncIterableIterator<string> {
   readonly #source: AsyncIterator<ExecutionResult>;
+  readonly #upstream = new AbortController();
   readonly #lease: GenerationLease;
   readonly #text: (result: ExecutionResult) => string;
   readonly #signal: AbortSignal;
   readonly #aborted = (): void => void this.return();
   #over = false;
 
-  constructor(source: AsyncIterable<ExecutionResult>, lease: GenerationLease, text: (result: ExecutionResult) => string, signal: AbortSignal) {
-    this.#source = source[Symbol.asyncIterator]();
+  /**
+   * `start` opens the upstream with the signal that ends it: of an async generator that waits for its upstream, `return` alone would
+   * wait with it.
+   */
+  constructor(
+    start: (signal: AbortSignal) => AsyncIterable<ExecutionResult>,
+    lease: GenerationLease,
+    text: (result: ExecutionResult) => string,
+    signal: AbortSignal,
+  ) {
+    this.#source = start(this.#upstream.signal)[Symbol.asyncIterator]();
     this.#lease = lease;
     this.#text = text;
     this.#signal = signal;
@@ -52,6 +62,7 @@ export class LeasedStream implements AsyncIterableIterator<string> {
     if (this.#over) return;
     this.#over = true;
     this.#signal.removeEventListener('abort', this.#aborted);
+    this.#upstream.abort();
     this.#lease.release();
   }
 }

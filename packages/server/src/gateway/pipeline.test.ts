@@ -21,7 +21,15 @@ function setUp(options: Partial<PipelineOptions> = {}) {
   const run = (query: string, context: Partial<OperationContext> = {}, variables = {}, extensions = {}): Promise<OperationOutcome> =>
     pipeline.run(
       { query, operationName: null, variables, extensions, lastCursor: null },
-      { identity: userIdentity('ann'), transport: 'ws', clientName: null, clientVersion: null, requestId: 'r1', signal: abort.signal, ...context },
+      {
+        identity: userIdentity('ann'),
+        transport: 'ws',
+        clientName: null,
+        clientVersion: null,
+        requestId: 'r1',
+        signal: abort.signal,
+        ...context,
+      },
     );
   return { generations, metrics, clock, abort, run };
 }
@@ -41,8 +49,13 @@ const anonymous = { kind: 'anonymous', tenant: null } as const;
 describe('pipeline: outcomes', () => {
   it('runs queries and mutations to the text of their result', async () => {
     const { run } = setUp();
-    expect(await run('query($n: String) { hello(name: $n) }', {}, { n: 'you' })).toEqual({ kind: 'result', text: '{"data":{"hello":"hello you"}}' });
-    expect(await run('mutation { say(word: "hi") }', { transport: 'http', identity: anonymous })).toMatchObject({ text: '{"data":{"say":"hi"}}' });
+    expect(await run('query($n: String) { hello(name: $n) }', {}, { n: 'you' })).toEqual({
+      kind: 'result',
+      text: '{"data":{"hello":"hello you"}}',
+    });
+    expect(await run('mutation { say(word: "hi") }', { transport: 'http', identity: anonymous })).toMatchObject({
+      text: '{"data":{"say":"hi"}}',
+    });
   });
 
   it.each([
@@ -92,8 +105,14 @@ describe('pipeline: errors', () => {
   it('masks what nobody foresaw, keeps codes, messages and paths of what was', async () => {
     const { run, generations } = setUp();
     generations.failures.set('bug', new TypeError("cannot read 'secret' of undefined"));
-    generations.failures.set('coded', new GraphQLError('no such deal', { extensions: { code: 'DEAL_GONE', stacktrace: ['at x'], exception: {}, hint: 1 } }));
-    generations.failures.set('down', new MillraceError(supergraphErrors.SUBGRAPH_UNREACHABLE, 'deals cannot be reached', { subgraph: 'deals' }));
+    generations.failures.set(
+      'coded',
+      new GraphQLError('no such deal', { extensions: { code: 'DEAL_GONE', stacktrace: ['at x'], exception: {}, hint: 1 } }),
+    );
+    generations.failures.set(
+      'down',
+      new MillraceError(supergraphErrors.SUBGRAPH_UNREACHABLE, 'deals cannot be reached', { subgraph: 'deals' }),
+    );
     generations.failures.set('plain', new GraphQLError('a message without a code'));
     const outcome = await run('{ a: fail(how: "bug") b: fail(how: "coded") c: fail(how: "down") d: fail(how: "plain") hello }');
     expect(errorsOf(outcome)).toMatchObject([
@@ -115,7 +134,10 @@ describe('pipeline: errors', () => {
     expect(errorsOf(fault)).toEqual([{ message: 'internal error', extensions: { code: 'INTERNAL', requestId: 'r1' } }]);
     generations.broken = new MillraceError(supergraphErrors.PLANNER_UNAVAILABLE, 'the planner restarts');
     const restarting = await run('{ hello }');
-    expect([restarting, errorsOf(restarting)[0]!.extensions['code']]).toMatchObject([{ status: 503, retryAfter: 1 }, 'PLANNER_UNAVAILABLE']);
+    expect([restarting, errorsOf(restarting)[0]!.extensions['code']]).toMatchObject([
+      { status: 503, retryAfter: 1 },
+      'PLANNER_UNAVAILABLE',
+    ]);
     generations.broken = new MillraceError(supergraphErrors.SUBGRAPH_TIMEOUT, 'too late');
     expect(await run('{ hello }')).toMatchObject({ status: 504, retryAfter: 1 });
   });
@@ -139,20 +161,38 @@ describe('pipeline: what subgraphs are told', () => {
     });
     await run('{ hello }', {}, {}, { traceparent });
     expect(generations.calls[1]!.headers['traceparent']).toBe(traceparent);
-    for (const bad of ['x', `${traceparent}\r\nevil: 1`, traceparent.replace(/b7ad\w+/, '0'.repeat(16)), 7]) await run('{ hello }', {}, {}, { traceparent: bad });
+    for (const bad of ['x', `${traceparent}\r\nevil: 1`, traceparent.replace(/b7ad\w+/, '0'.repeat(16)), 7])
+      await run('{ hello }', {}, {}, { traceparent: bad });
     expect(generations.calls.slice(2).map((call) => call.headers['traceparent'])).toEqual([undefined, undefined, undefined, undefined]);
   });
 
   it('keeps the token to itself where forwarding is off', async () => {
     const { run, generations } = setUp({ forwardAuthorization: false });
     await run('{ hello }');
-    expect(Object.keys(generations.calls[0]!.headers).sort()).toEqual(['millrace-roles', 'millrace-tenant', 'millrace-user', 'x-request-id']);
+    expect(Object.keys(generations.calls[0]!.headers).toSorted()).toEqual([
+      'millrace-roles',
+      'millrace-tenant',
+      'millrace-user',
+      'x-request-id',
+    ]);
   });
 
   it('gives equal views to equal callers only', async () => {
     const { run, generations } = setUp();
     const ann = userIdentity('ann', ['a', 'b']);
-    const identities = [ann, { ...ann, roles: ['b', 'a'] }, { ...ann, roles: ['a'] }, { ...ann, tenant: 't2' }, { ...ann, issuer: 'x' }, { ...ann, scopes: ['s'] }, { ...ann, groups: ['g'] }, { ...ann, token: 'other' }, { ...ann, user: 'bob' }, anonymous, { kind: 'anonymous', tenant: 't1' } as const];
+    const identities = [
+      ann,
+      { ...ann, roles: ['b', 'a'] },
+      { ...ann, roles: ['a'] },
+      { ...ann, tenant: 't2' },
+      { ...ann, issuer: 'x' },
+      { ...ann, scopes: ['s'] },
+      { ...ann, groups: ['g'] },
+      { ...ann, token: 'other' },
+      { ...ann, user: 'bob' },
+      anonymous,
+      { kind: 'anonymous', tenant: 't1' } as const,
+    ];
     for (const identity of identities) await run('{ hello }', { identity });
     const views = generations.calls.map((call) => call.view);
     expect(views[0]).toBe(views[1]);
@@ -191,16 +231,35 @@ describe('pipeline: leases', () => {
     generations.ticks = yields({ data: { ticks: 1 } }, { errors: [new GraphQLError('x', { originalError: new Error('secret') })] });
     const results = await stream(run);
     expect(await results.next()).toEqual({ done: false, value: '{"data":{"ticks":1}}' });
-    expect((await results.next()).value).toBe('{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL","requestId":"r1"}}]}');
+    expect((await results.next()).value).toBe(
+      '{"errors":[{"message":"internal error","extensions":{"code":"INTERNAL","requestId":"r1"}}]}',
+    );
     expect(generations.held).toBe(1);
     expect((await results.next()).done).toBe(true);
     expect(generations.held).toBe(0);
     expect((await results.next()).done).toBe(true);
   });
 
+  it('end at once with a stream that waits for its upstream when it is returned', async () => {
+    const { run, generations } = setUp();
+    const ended = Promise.withResolvers<void>();
+    generations.ticks = (async function* (): AsyncGenerator<ExecutionResult> {
+      const signal = generations.calls.at(-1)!.signal!;
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+      ended.resolve();
+      yield* [];
+    })();
+    const waiting = await stream(run);
+    const next = waiting.next();
+    await waiting.return?.();
+    await ended.promise;
+    expect([generations.held, (await next).done]).toEqual([0, true]);
+  });
+
   it('end with a stream that fails, that is returned before or after its first result, or whose client leaves', async () => {
     const { run, generations, abort } = setUp();
     generations.ticks = (async function* () {
+      yield* [];
       throw new Error('upstream fell over');
     })();
     const failing = await stream(run);

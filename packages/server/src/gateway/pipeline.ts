@@ -85,11 +85,17 @@ export function createPipeline(deps: PipelineDeps, options: Partial<PipelineOpti
   function authorise(work: Work): StepResult {
     if (work.operation!.type !== 'subscription') return null;
     if (work.context.transport === 'http') {
-      return refusal(gatewayErrors.SUBSCRIPTION_NEEDS_STREAM, 'a subscription has more than one answer: use WebSocket (graphql-transport-ws) or accept text/event-stream');
+      return refusal(
+        gatewayErrors.SUBSCRIPTION_NEEDS_STREAM,
+        'a subscription has more than one answer: use WebSocket (graphql-transport-ws) or accept text/event-stream',
+      );
     }
     const { identity } = work.context;
     if (work.operation!.subscription?.kind === 'live' && identity.tenant === null) {
-      return refusal(accessErrors.UNAUTHENTICATED, 'live data belongs to a tenant: sign in with a token that names one (in dev: millrace token --tenant T --user U)');
+      return refusal(
+        accessErrors.UNAUTHENTICATED,
+        'live data belongs to a tenant: sign in with a token that names one (in dev: millrace token --tenant T --user U)',
+      );
     }
     return null;
   }
@@ -103,7 +109,10 @@ export function createPipeline(deps: PipelineDeps, options: Partial<PipelineOpti
     const call = callOf(work);
     if (subscription) {
       const texts = (result: ExecutionResult): string => resultText(result, work.context.requestId);
-      return { kind: 'stream', results: new LeasedStream(subscription.start(call), work.lease!, texts, work.context.signal) };
+      return {
+        kind: 'stream',
+        results: new LeasedStream((signal) => subscription.start({ ...call, signal }), work.lease!, texts, work.context.signal),
+      };
     }
     metrics.running.inc();
     try {
@@ -128,9 +137,14 @@ export function createPipeline(deps: PipelineDeps, options: Partial<PipelineOpti
   }
 
   function resultText(result: ExecutionResult, requestId: string): string {
-    if (!result.errors?.length) return JSON.stringify(result.extensions ? { data: result.data, extensions: result.extensions } : { data: result.data });
+    if (!result.errors?.length)
+      return JSON.stringify(result.extensions ? { data: result.data, extensions: result.extensions } : { data: result.data });
     const { data, extensions } = result;
-    return JSON.stringify({ errors: mask.ofResult(result.errors, requestId), ...(data === undefined ? {} : { data }), ...(extensions ? { extensions } : {}) });
+    return JSON.stringify({
+      errors: mask.ofResult(result.errors, requestId),
+      ...(data === undefined ? {} : { data }),
+      ...(extensions ? { extensions } : {}),
+    });
   }
 
   function count(work: Work, outcome: string): void {
@@ -142,7 +156,9 @@ export function createPipeline(deps: PipelineDeps, options: Partial<PipelineOpti
   async function walk(work: Work): Promise<OperationOutcome> {
     try {
       for (const step of steps) {
-        const outcome = await step(work);
+        const result = step(work);
+        // Most steps are synchronous; waiting for what is already there would cost each operation a turn of the microtask queue.
+        const outcome = result instanceof Promise ? await result : result;
         if (outcome === null) continue;
         if (outcome.kind !== 'result') count(work, outcome.kind);
         return outcome;

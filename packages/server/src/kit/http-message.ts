@@ -30,6 +30,13 @@ export function readBody(req: IncomingMessage, limit: number): Promise<BodyOutco
   });
 }
 
+/** The parameters after `?` of a request's target, whatever its path: a target that is no valid URL must not throw. */
+export function searchParams(req: IncomingMessage): URLSearchParams {
+  const target = req.url ?? '';
+  const at = target.indexOf('?');
+  return new URLSearchParams(at < 0 ? '' : target.slice(at + 1));
+}
+
 /** Strict UTF-8; null where the bytes are not. */
 export function decodeUtf8(bytes: Uint8Array): string | null {
   try {
@@ -41,8 +48,16 @@ export function decodeUtf8(bytes: Uint8Array): string | null {
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** A whole answer with its length. Does nothing on a response that is already closed. */
-export function sendText(res: ServerResponse, status: number, contentType: string, text: string, headers: Record<string, string> = {}): void {
+export function sendText(
+  res: ServerResponse,
+  status: number,
+  contentType: string,
+  text: string,
+  headers: Record<string, string> = {},
+): void {
   if (res.writableEnded || res.destroyed) return;
+  // Half an answer is out already, and cannot be taken back: cutting it off is the one way left to say that it is not whole.
+  if (res.headersSent) return void res.destroy();
   const body = Buffer.from(text, 'utf8');
   res.writeHead(status, { 'content-type': contentType, 'content-length': body.length, ...headers });
   res.end(body);
@@ -78,10 +93,13 @@ export function negotiate<const T extends string>(accept: string | undefined, of
 
 /** Whether the header names this type itself, not by a wildcard. */
 export function accepts(accept: string | undefined, type: string): boolean {
-  return accept !== undefined && accept.split(',', 32).some((part) => {
-    const range = parseRange(part);
-    return range.type === type && range.quality > 0;
-  });
+  return (
+    accept !== undefined &&
+    accept.split(',', 32).some((part) => {
+      const range = parseRange(part);
+      return range.type === type && range.quality > 0;
+    })
+  );
 }
 
 type MediaRange = { readonly type: string; readonly quality: number };

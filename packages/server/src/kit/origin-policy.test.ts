@@ -22,9 +22,15 @@ describe('OriginPolicy', () => {
 
   it('takes loopback pages where development asks for it, and nothing that only looks like one', () => {
     const dev = new OriginPolicy({ allowed: [], loopback: true });
-    const kinds = ['http://localhost:5173', 'http://127.0.0.1:1', 'https://[::1]', 'http://board.localhost:3000', 'http://localhost.evil.example', 'http://127.0.0.1.evil.example', 'http://notlocalhost'].map(
-      (origin) => dev.judge({ host: 'x', origin }).kind,
-    );
+    const kinds = [
+      'http://localhost:5173',
+      'http://127.0.0.1:1',
+      'https://[::1]',
+      'http://board.localhost:3000',
+      'http://localhost.evil.example',
+      'http://127.0.0.1.evil.example',
+      'http://notlocalhost',
+    ].map((origin) => dev.judge({ host: 'x', origin }).kind);
     expect(kinds).toEqual(['allowed', 'allowed', 'allowed', 'allowed', 'refused', 'refused', 'refused']);
   });
 

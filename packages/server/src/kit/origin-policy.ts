@@ -43,7 +43,11 @@ export class OriginPolicy {
 }
 
 /** CORS answer headers for an allowed origin. Empty where there is none to answer. */
-export function corsHeaders(verdict: OriginVerdict, policy: OriginPolicy, options: { readonly credentials: boolean }): Record<string, string> {
+export function corsHeaders(
+  verdict: OriginVerdict,
+  policy: OriginPolicy,
+  options: { readonly credentials: boolean },
+): Record<string, string> {
   if (verdict.kind !== 'allowed' || verdict.sameOrigin) return { vary: 'Origin' };
   return {
     vary: 'Origin',

@@ -12,8 +12,13 @@ describe('close codes', () => {
       reconnect,
       label,
     }));
-    const byLabel = (a: { label?: string | undefined }, b: { label?: string | undefined }): number => String(a.label).localeCompare(String(b.label));
-    expect(rows.toSorted(byLabel)).toEqual(Object.values(closeReasons).map((reason) => ({ ...reason })).toSorted(byLabel));
+    const byLabel = (a: { label?: string | undefined }, b: { label?: string | undefined }): number =>
+      String(a.label).localeCompare(String(b.label));
+    expect(rows.toSorted(byLabel)).toEqual(
+      Object.values(closeReasons)
+        .map((reason) => ({ ...reason }))
+        .toSorted(byLabel),
+    );
   });
 
   it('fit a close frame and have labels of their own', () => {

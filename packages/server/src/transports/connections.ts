@@ -69,7 +69,10 @@ export class Connections {
       return new MillraceError(transportsErrors.ADDRESS_LIMIT, `${count.total} connections from this address, the limit`);
     }
     if (count && count.unauthenticated >= this.#limits.maxUnauthenticatedPerAddress) {
-      return new MillraceError(transportsErrors.ADDRESS_LIMIT, `${count.unauthenticated} connections from this address have not introduced themselves`);
+      return new MillraceError(
+        transportsErrors.ADDRESS_LIMIT,
+        `${count.unauthenticated} connections from this address have not introduced themselves`,
+      );
     }
     return null;
   }

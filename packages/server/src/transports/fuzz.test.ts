@@ -19,7 +19,14 @@ const frame = fc
     opcode: fc.oneof({ weight: 6, arbitrary: fc.constant(1) }, fc.nat(15)),
     masked: fc.oneof({ weight: 9, arbitrary: fc.constant(true) }, fc.boolean()),
     payload: fc.oneof(
-      fc.constantFrom('{"type":"connection_init"}', '{"type":"ping"}', '{"id":"1","type":"subscribe","payload":{"query":"subscription{never}"}}', '{"id":"1","type":"complete"}').map((text) => Buffer.from(text)),
+      fc
+        .constantFrom(
+          '{"type":"connection_init"}',
+          '{"type":"ping"}',
+          '{"id":"1","type":"subscribe","payload":{"query":"subscription{never}"}}',
+          '{"id":"1","type":"complete"}',
+        )
+        .map((text) => Buffer.from(text)),
       fc.json().map((text) => Buffer.from(text)),
       fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
     ),
@@ -27,7 +34,12 @@ const frame = fc
   .map(({ fin, reserved, opcode, masked, payload }) => {
     const length = payload.length < 126 ? Buffer.from([payload.length]) : Buffer.from([126, payload.length >> 8, payload.length & 255]);
     length[0] = length[0]! | (masked ? 0x80 : 0);
-    return Buffer.concat([Buffer.from([(fin ? 0x80 : 0) | (reserved << 4) | opcode]), length, masked ? Buffer.alloc(4) : Buffer.alloc(0), payload]);
+    return Buffer.concat([
+      Buffer.from([(fin ? 0x80 : 0) | (reserved << 4) | opcode]),
+      length,
+      masked ? Buffer.alloc(4) : Buffer.alloc(0),
+      payload,
+    ]);
   });
 
 /** The close code of the last close frame the server sent, 1006 where it sent none. */

@@ -23,7 +23,11 @@ const SSE = { accept: 'text/event-stream' };
 const JSON_BODY = { 'content-type': 'application/json' };
 
 function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-  return fetch(url, { method: 'POST', headers: { ...JSON_BODY, ...headers }, body: typeof body === 'string' ? body : JSON.stringify(body) });
+  return fetch(url, {
+    method: 'POST',
+    headers: { ...JSON_BODY, ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
 }
 
 function graphqlUrl(base: string, params: Record<string, string>): string {
@@ -66,7 +70,9 @@ describe('graphql-sse: distinct connections', () => {
 
   it('runs queries and mutations by POST, and queries by GET, with variables', async () => {
     const server = await start();
-    const query = await fetch(graphqlUrl(server.sse, { query: 'query($n: String) { hello(name: $n) }', variables: '{"n":"url"}' }), { headers: SSE });
+    const query = await fetch(graphqlUrl(server.sse, { query: 'query($n: String) { hello(name: $n) }', variables: '{"n":"url"}' }), {
+      headers: SSE,
+    });
     expect(await query.text()).toContain('data: {"data":{"hello":"hello url"}}');
     const mutation = await post(server.sse, { query: 'mutation { say(word: "hi") }' }, SSE);
     expect(await mutation.text()).toContain('data: {"data":{"say":"hi"}}');
@@ -76,21 +82,48 @@ describe('graphql-sse: distinct connections', () => {
     const server = await start();
     const response = await post(server.sse, { query: '{ nothing }' }, SSE);
     expect(response.status).toBe(200);
-    expect(await response.text()).toMatch(/event: next\ndata: \{"errors":\[\{"message":".*nothing.*\}\]\}\n\nevent: complete\ndata: \{\}\n\n$/s);
+    expect(await response.text()).toMatch(
+      /event: next\ndata: \{"errors":\[\{"message":".*nothing.*\}\]\}\n\nevent: complete\ndata: \{\}\n\n$/s,
+    );
   });
 
   it.each([
-    ['a mutation by GET', (url: string) => fetch(graphqlUrl(url, { query: 'mutation { say(word: "x") }' }), { headers: SSE }), 405, 'STREAM_METHOD'],
+    [
+      'a mutation by GET',
+      (url: string) => fetch(graphqlUrl(url, { query: 'mutation { say(word: "x") }' }), { headers: SSE }),
+      405,
+      'STREAM_METHOD',
+    ],
     ['another method', (url: string) => fetch(url, { method: 'PATCH' }), 405, 'STREAM_METHOD'],
-    ['a client that takes no events', (url: string) => post(url, { query: '{ hello }' }, { accept: 'application/json' }), 406, 'STREAM_NOT_ACCEPTABLE'],
+    [
+      'a client that takes no events',
+      (url: string) => post(url, { query: '{ hello }' }, { accept: 'application/json' }),
+      406,
+      'STREAM_NOT_ACCEPTABLE',
+    ],
     ['no query', (url: string) => fetch(url, { headers: SSE }), 400, 'STREAM_BAD_REQUEST'],
     ['a body that is not JSON', (url: string) => post(url, '{', SSE), 400, 'STREAM_BAD_REQUEST'],
     ['a list', (url: string) => post(url, [], SSE), 400, 'STREAM_BAD_REQUEST'],
-    ['text/plain, which needs no preflight', (url: string) => post(url, '{}', { ...SSE, 'content-type': 'text/plain' }), 415, 'STREAM_CONTENT_TYPE'],
-    ['another charset', (url: string) => post(url, '{}', { ...SSE, 'content-type': 'application/json; charset=latin1' }), 415, 'STREAM_CONTENT_TYPE'],
+    [
+      'text/plain, which needs no preflight',
+      (url: string) => post(url, '{}', { ...SSE, 'content-type': 'text/plain' }),
+      415,
+      'STREAM_CONTENT_TYPE',
+    ],
+    [
+      'another charset',
+      (url: string) => post(url, '{}', { ...SSE, 'content-type': 'application/json; charset=latin1' }),
+      415,
+      'STREAM_CONTENT_TYPE',
+    ],
     ['a body over the limit', (url: string) => post(url, { query: ' '.repeat(300_000) }, SSE), 413, 'STREAM_BODY_TOO_LARGE'],
     ['a bad token', (url: string) => post(url, { query: '{ hello }' }, { ...SSE, authorization: 'nonsense' }), 401, 'TOKEN_INVALID'],
-    ['a limit of the session host', (url: string) => post(url, { query: '{ hello }' }, { ...SSE, authorization: 'Bearer limited' }), 429, 'SESSION_LIMIT'],
+    [
+      'a limit of the session host',
+      (url: string) => post(url, { query: '{ hello }' }, { ...SSE, authorization: 'Bearer limited' }),
+      429,
+      'SESSION_LIMIT',
+    ],
     ['a fault', (url: string) => post(url, { query: '{ hello }' }, { ...SSE, authorization: 'Bearer broken' }), 500, 'INTERNAL'],
   ])('refuses %s', async (_name, ask, status, code) => {
     const server = await start();
@@ -200,7 +233,13 @@ describe('graphql-sse: single connection', () => {
     return response.text();
   }
 
-  function operation(server: TestServer, token: string, id: unknown, query: string, headers: Record<string, string> = {}): Promise<Response> {
+  function operation(
+    server: TestServer,
+    token: string,
+    id: unknown,
+    query: string,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
     return post(server.sse, { query, extensions: { operationId: id } }, { 'x-graphql-event-stream-token': token, ...headers });
   }
 
@@ -348,7 +387,12 @@ describe('graphql-sse: who may ask', () => {
     const alone = await fetch(url, { headers: { ...SSE, ...COOKIE } });
     expect([alone.status, await codeOf(alone)]).toEqual([403, 'COOKIE_WITHOUT_ORIGIN']);
     // fetch forbids setting sec-fetch-site, so these go by hand.
-    for (const [site, status] of [['same-origin', 200], ['same-site', 403], ['cross-site', 403], ['none', 403]] as const) {
+    for (const [site, status] of [
+      ['same-origin', 200],
+      ['same-site', 403],
+      ['cross-site', 403],
+      ['none', 403],
+    ] as const) {
       const socket = connect(server.port, '127.0.0.1');
       socket.write(
         `GET /graphql/stream?query=%7Bhello%7D HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nCookie: millrace_token=ann\r\nSec-Fetch-Site: ${site}\r\nConnection: close\r\n\r\n`,
@@ -375,7 +419,12 @@ describe('graphql-sse: who may ask', () => {
 describe('graphql-sse: real clients', () => {
   it.each([false, true])('the graphql-sse client, single connection %s', async (singleConnection) => {
     const server = await start();
-    const client = createClient({ url: server.sse, singleConnection: singleConnection as false, headers: { authorization: 'Bearer ann' }, retryAttempts: 0 });
+    const client = createClient({
+      url: server.sse,
+      singleConnection: singleConnection as false,
+      headers: { authorization: 'Bearer ann' },
+      retryAttempts: 0,
+    });
     const counted: unknown[] = [];
     for await (const result of client.iterate({ query: 'subscription { count(to: 3) }' })) counted.push(result.data?.['count']);
     expect(counted).toEqual([1, 2, 3]);

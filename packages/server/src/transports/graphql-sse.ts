@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorSpec, MillraceError, toMillraceError } from '../kit/errors.ts';
 import { type GraphqlParams, isMutation, type ParamsOutcome, paramsOfJson, paramsOfUrl } from '../kit/graphql-params.ts';
-import { contentType, decodeUtf8, negotiate, readBody, sendText } from '../kit/http-message.ts';
+import { contentType, decodeUtf8, negotiate, readBody, searchParams, sendText } from '../kit/http-message.ts';
 import { corsHeaders } from '../kit/origin-policy.ts';
 import type { Random } from '../kit/random.ts';
 import { systemRandom } from '../kit/random.ts';
@@ -51,13 +51,18 @@ export interface GraphqlSseTransport {
   handle(req: IncomingMessage, res: ServerResponse): void;
 }
 
-type Reservation = { readonly token: string; readonly stream: SseStream; readonly authorization: string | undefined; readonly caller: Caller };
+type Reservation = {
+  readonly token: string;
+  readonly stream: SseStream;
+  readonly authorization: string | undefined;
+  readonly caller: Caller;
+};
 
 /** One request on its way through the handler. */
 type Exchange = {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  readonly url: URL;
+  readonly search: URLSearchParams;
   readonly cors: Record<string, string>;
   readonly authorization: string | undefined;
   readonly address: string;
@@ -102,8 +107,14 @@ class SseHandler {
         throw refusal('ORIGIN_NOT_ALLOWED', `pages of ${verdict.origin.slice(0, 200)} may not use this server`);
       }
       if (req.method === 'OPTIONS') return void res.writeHead(204, { ...cors, ...PREFLIGHT }).end();
-      const url = new URL(req.url ?? '/', 'http://localhost');
-      await this.#route({ req, res, url, cors, authorization: sseAuthorization(req, verdict), address: this.#addressOf(req) });
+      await this.#route({
+        req,
+        res,
+        search: searchParams(req),
+        cors,
+        authorization: sseAuthorization(req, verdict),
+        address: this.#addressOf(req),
+      });
     } catch (thrown) {
       this.#answerError(res, toMillraceError(thrown), cors);
     }
@@ -111,14 +122,14 @@ class SseHandler {
 
   async #route(x: Exchange): Promise<void> {
     const header = x.req.headers['x-graphql-event-stream-token'];
-    const token = (typeof header === 'string' ? header : null) ?? x.url.searchParams.get('token');
+    const token = (typeof header === 'string' ? header : null) ?? x.search.get('token');
     switch (x.req.method) {
       case 'PUT':
         return this.#reserve(x);
       case 'DELETE':
         return this.#stop(x, token);
       case 'GET':
-        return token === null ? this.#distinct(x, paramsOfUrl(x.url.searchParams)) : this.#open(x, token);
+        return token === null ? this.#distinct(x, paramsOfUrl(x.search)) : this.#open(x, token);
       case 'POST':
         return token === null ? this.#distinct(x, await this.#body(x)) : this.#operation(x, token);
       default:
@@ -138,7 +149,11 @@ class SseHandler {
     if (x.res.destroyed || stream.state === 'closed') return;
     stream.open(x.res, x.cors);
     const request: GraphqlRequest = { ...params, lastCursor: lastEventId(x) };
-    stream.start('', (onEnd) => stream.session?.start('', request, onEnd), () => undefined);
+    stream.start(
+      '',
+      (onEnd) => stream.session?.start('', request, onEnd),
+      () => undefined,
+    );
   }
 
   // ---- single connection ----------------------------------------------------------------------------------------------------
@@ -204,7 +219,9 @@ class SseHandler {
     stream.start(
       id,
       (onEnd) =>
-        session.start(id, request, onEnd, (refused) => (refused ? answer(refused.status, `{"errors":${refused.errors}}`) : answer(202, null))),
+        session.start(id, request, onEnd, (refused) =>
+          refused ? answer(refused.status, `{"errors":${refused.errors}}`) : answer(202, null),
+        ),
       // Over before it said whether it runs: stopped by DELETE, or by the end of the stream.
       () => answer(202, null),
     );
@@ -213,7 +230,7 @@ class SseHandler {
   async #stop(x: Exchange, token: string | null): Promise<void> {
     if (token === null) throw refusal('STREAM_NOT_FOUND', 'DELETE needs the token of a stream');
     const { stream } = await this.#find(x, token, 'same caller');
-    const id = x.url.searchParams.get('operationId');
+    const id = x.search.get('operationId');
     if (!id) throw refusal('OPERATION_ID_MISSING', 'DELETE needs ?operationId=');
     const end = stream.operations.get(id);
     if (end) {
@@ -272,14 +289,20 @@ class SseHandler {
     this.#deps.metrics.refused.inc({ protocol: 'sse', code: error.code });
     if (res.headersSent) return void res.destroy();
     const { http } = error.spec;
-    sendText(res, http, 'application/json; charset=utf-8', JSON.stringify({ errors: [{ message: error.message, extensions: { code: error.code } }] }), {
-      ...cors,
-      ...(error.spec.retryable && error.spec.class === 'limit' ? { 'retry-after': '5' } : {}),
-      ...(http === 401 ? { 'www-authenticate': 'Bearer' } : {}),
-      ...(http === 405 ? { allow: 'GET, POST, PUT, DELETE' } : {}),
-      // What is left of a body that was not read must not be taken for the next request.
-      ...(http === 413 ? { connection: 'close' } : {}),
-    });
+    sendText(
+      res,
+      http,
+      'application/json; charset=utf-8',
+      JSON.stringify({ errors: [{ message: error.message, extensions: { code: error.code } }] }),
+      {
+        ...cors,
+        ...(error.spec.retryable && error.spec.class === 'limit' ? { 'retry-after': '5' } : {}),
+        ...(http === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+        ...(http === 405 ? { allow: 'GET, POST, PUT, DELETE' } : {}),
+        // What is left of a body that was not read must not be taken for the next request.
+        ...(http === 413 ? { connection: 'close' } : {}),
+      },
+    );
   }
 }
 
@@ -302,6 +325,6 @@ function checked(outcome: ParamsOutcome): GraphqlParams {
 /** Where an EventSource stopped reading: the header of a reconnect, or the URL of a page that remembers it. Cursors are short. */
 function lastEventId(x: Exchange): string | null {
   const header = x.req.headers['last-event-id'];
-  const value = (typeof header === 'string' ? header : null) ?? x.url.searchParams.get('lastEventId');
+  const value = (typeof header === 'string' ? header : null) ?? x.search.get('lastEventId');
   return value === null || value === '' || value.length > 1_024 ? null : value;
 }

@@ -145,7 +145,10 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
     const client = clientInfoOfInit(payload, facts.client);
     try {
       const authorization = authorizationOf(payload) ?? facts.authorization;
-      const session = await host.open({ authorization, clientName: client.name, clientVersion: client.version, address: facts.address }, this);
+      const session = await host.open(
+        { authorization, clientName: client.name, clientVersion: client.version, address: facts.address },
+        this,
+      );
       // The client may have gone, or the deadline passed, while its token was being verified.
       if (this.#phase !== 'opening') return session.end();
       this.#session = session;
@@ -164,7 +167,8 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
       if (error.code === 'TOKEN_EXPIRED') return this.close(closeReasons.tokenExpired);
       return this.close({ ...closeReasons.forbidden, reason: fitReason('Forbidden: ', error.code, '') });
     }
-    if (error.spec.class === 'limit') return this.close({ ...closeReasons.tryAgainLater, reason: fitReason('Try again later: ', error.code, '') });
+    if (error.spec.class === 'limit')
+      return this.close({ ...closeReasons.tryAgainLater, reason: fitReason('Try again later: ', error.code, '') });
     this.#shared.log.error({ err: error.cause ?? error }, 'a session could not be opened');
     this.close(closeReasons.internal);
   }

@@ -1,7 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { closeReasons } from '../live/close-reasons.ts';
-import { authorizationOf, type ClientMessage, decide, type Decision, type MessageType, parseMessage, type Phase, PROTOCOL_LIMITS, TABLE } from './graphql-ws-protocol.ts';
+import {
+  authorizationOf,
+  type ClientMessage,
+  decide,
+  type Decision,
+  type MessageType,
+  parseMessage,
+  type Phase,
+  PROTOCOL_LIMITS,
+  TABLE,
+} from './graphql-ws-protocol.ts';
 
 const REQUEST = { query: '{ a }', operationName: null, variables: {}, extensions: {}, lastCursor: null };
 
@@ -61,8 +71,15 @@ const anyText = fc.oneof(
 );
 
 function nearMessage(type: string): fc.Arbitrary<string> {
-  const value = fc.oneof(fc.constant(undefined), fc.jsonValue(), fc.constant({ query: '{ a }' }), fc.record({ query: fc.jsonValue(), variables: fc.jsonValue() }));
-  return fc.record({ type: fc.constant(type), id: fc.oneof(fc.constantFrom('1', '2', '__proto__', ''), fc.jsonValue()), payload: value }).map((message) => JSON.stringify(message));
+  const value = fc.oneof(
+    fc.constant(undefined),
+    fc.jsonValue(),
+    fc.constant({ query: '{ a }' }),
+    fc.record({ query: fc.jsonValue(), variables: fc.jsonValue() }),
+  );
+  return fc
+    .record({ type: fc.constant(type), id: fc.oneof(fc.constantFrom('1', '2', '__proto__', ''), fc.jsonValue()), payload: value })
+    .map((message) => JSON.stringify(message));
 }
 
 describe('graphql-transport-ws: any conversation', () => {
@@ -93,7 +110,10 @@ describe('graphql-transport-ws: any conversation', () => {
             model.active.clear();
             continue;
           }
-          follow(model, decide(model.phase, parseMessage(input), (id) => model.active.has(id)));
+          follow(
+            model,
+            decide(model.phase, parseMessage(input), (id) => model.active.has(id)),
+          );
         }
         expect(model.inits).toBeLessThanOrEqual(1);
         expect(model.closes).toBeLessThanOrEqual(1);
@@ -148,7 +168,15 @@ describe('graphql-transport-ws: details', () => {
   });
 
   it('finds no authorization in inherited, empty or odd fields', () => {
-    for (const payload of [null, {}, { authorization: '' }, { authorization: 1 }, { headers: 'x' }, { headers: [] }, JSON.parse('{"__proto__":{"authorization":"Bearer x"}}')]) {
+    for (const payload of [
+      null,
+      {},
+      { authorization: '' },
+      { authorization: 1 },
+      { headers: 'x' },
+      { headers: [] },
+      JSON.parse('{"__proto__":{"authorization":"Bearer x"}}'),
+    ]) {
       expect(authorizationOf(payload as Parameters<typeof authorizationOf>[0])).toBeUndefined();
     }
   });

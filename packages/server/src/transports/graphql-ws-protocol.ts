@@ -40,8 +40,22 @@ type Cell = 'authenticate' | 'start' | 'stop' | 'pong' | 'ignore' | 'too-many-in
 
 /** Every phase and every message. A new phase or type does not compile until its cells are decided. */
 export const TABLE: { readonly [P in Phase]: { readonly [M in MessageType]: Cell } } = {
-  waiting: { connection_init: 'authenticate', subscribe: 'unauthorized', complete: 'ignore', ping: 'pong', pong: 'ignore', invalid: 'bad-request' },
-  opening: { connection_init: 'too-many-init', subscribe: 'unauthorized', complete: 'ignore', ping: 'pong', pong: 'ignore', invalid: 'bad-request' },
+  waiting: {
+    connection_init: 'authenticate',
+    subscribe: 'unauthorized',
+    complete: 'ignore',
+    ping: 'pong',
+    pong: 'ignore',
+    invalid: 'bad-request',
+  },
+  opening: {
+    connection_init: 'too-many-init',
+    subscribe: 'unauthorized',
+    complete: 'ignore',
+    ping: 'pong',
+    pong: 'ignore',
+    invalid: 'bad-request',
+  },
   ready: { connection_init: 'too-many-init', subscribe: 'start', complete: 'stop', ping: 'pong', pong: 'ignore', invalid: 'bad-request' },
   closed: { connection_init: 'ignore', subscribe: 'ignore', complete: 'ignore', ping: 'ignore', pong: 'ignore', invalid: 'ignore' },
 };
@@ -58,7 +72,9 @@ export function decide(phase: Phase, message: ClientMessage, taken: (id: string)
     case 'subscribe':
       if (cell === 'unauthorized') return { kind: 'close', reason: closeReasons.unauthorized };
       if (cell !== 'start') return IGNORE;
-      return taken(message.id) ? { kind: 'close', reason: duplicate(message.id) } : { kind: 'start', id: message.id, request: message.request };
+      return taken(message.id)
+        ? { kind: 'close', reason: duplicate(message.id) }
+        : { kind: 'start', id: message.id, request: message.request };
     case 'complete':
       return cell === 'stop' && taken(message.id) ? { kind: 'stop', id: message.id } : IGNORE;
     case 'ping':

@@ -71,12 +71,22 @@ describe('graphql-transport-ws: close codes', () => {
     ['subscribe before connection_init', [QUERY], 4401, 'Unauthorized'],
     ['a second connection_init', [{ type: 'connection_init' }, { type: 'connection_init' }], 4429, 'Too many initialisation requests'],
     ['subscribe before the ack', [{ type: 'connection_init' }, QUERY], 4401, 'Unauthorized'],
-    ['a connection_init whose payload is a list', ['{"type":"connection_init","payload":[]}'], 4400, 'Bad request: payload of connection_init must be an object'],
+    [
+      'a connection_init whose payload is a list',
+      ['{"type":"connection_init","payload":[]}'],
+      4400,
+      'Bad request: payload of connection_init must be an object',
+    ],
     ['a bad token', [{ type: 'connection_init', payload: { authorization: 'nonsense' } }], 4403, 'Forbidden: TOKEN_INVALID'],
     ['an expired token', [{ type: 'connection_init', payload: { authorization: 'Bearer expired' } }], 4403, 'Token expired'],
     ['a limit', [{ type: 'connection_init', payload: { authorization: 'Bearer limited' } }], 1013, 'Try again later: SESSION_LIMIT'],
     ['a fault of the server', [{ type: 'connection_init', payload: { authorization: 'Bearer broken' } }], 1011, 'Internal error'],
-    ['too many messages before the ack', Array<string>(17).fill('{"type":"ping"}'), 4400, 'Bad request: too many messages before the connection is acknowledged'],
+    [
+      'too many messages before the ack',
+      Array<string>(17).fill('{"type":"ping"}'),
+      4400,
+      'Bad request: too many messages before the connection is acknowledged',
+    ],
   ])('%s', async (_name, messages, code, reason) => {
     const server = await start();
     const client = await new RawClient(server.ws).opened();
@@ -212,7 +222,11 @@ describe('graphql-transport-ws: messages', () => {
   it('runs queries and mutations over the socket: next, then complete', async () => {
     const server = await start();
     const client = await new RawClient(server.ws).ready();
-    client.send({ id: 'q', type: 'subscribe', payload: { query: 'query A($n: String) { hello(name: $n) }', operationName: 'A', variables: { n: 'you' } } });
+    client.send({
+      id: 'q',
+      type: 'subscribe',
+      payload: { query: 'query A($n: String) { hello(name: $n) }', operationName: 'A', variables: { n: 'you' } },
+    });
     expect(await client.message(1)).toEqual({ id: 'q', type: 'next', payload: { data: { hello: 'hello you' } } });
     expect(await client.message(2)).toEqual({ id: 'q', type: 'complete' });
     client.send({ id: 'q', type: 'subscribe', payload: { query: 'mutation { say(word: "again, same id") }' } });

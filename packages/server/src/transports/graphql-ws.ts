@@ -121,7 +121,10 @@ export function createGraphqlWs(deps: TransportDeps, options: Partial<GraphqlWsO
 function refusalOf(deps: TransportDeps, req: IncomingMessage, address: string): MillraceError | null {
   const verdict = deps.origins.judge(req.headers);
   if (verdict.kind === 'refused') {
-    return new MillraceError(transportsErrors.ORIGIN_NOT_ALLOWED, `pages of ${verdict.origin.slice(0, 200)} may not connect to this server`);
+    return new MillraceError(
+      transportsErrors.ORIGIN_NOT_ALLOWED,
+      `pages of ${verdict.origin.slice(0, 200)} may not connect to this server`,
+    );
   }
   if (!deps.host.accepting()) return new MillraceError(transportsErrors.CONNECTION_LIMIT, 'the server takes no new connections');
   return deps.connections.refusal(address);

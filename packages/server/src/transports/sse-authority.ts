@@ -25,13 +25,21 @@ function cookieValue(header: string | undefined, name: string): string | null {
   if (header === undefined) return null;
   for (const part of header.split(';')) {
     const at = part.indexOf('=');
-    if (at > 0 && part.slice(0, at).trim() === name) return part.slice(at + 1).trim().replace(/^"(.*)"$/, '$1') || null;
+    if (at > 0 && part.slice(0, at).trim() === name)
+      return (
+        part
+          .slice(at + 1)
+          .trim()
+          .replace(/^"(.*)"$/, '$1') || null
+      );
   }
   return null;
 }
 
 /** As much of an identity as tells two callers apart. */
-export type Caller = { readonly kind: 'anonymous'; readonly tenant: string | null } | { readonly kind: 'user'; readonly tenant: string; readonly user: string };
+export type Caller =
+  | { readonly kind: 'anonymous'; readonly tenant: string | null }
+  | { readonly kind: 'user'; readonly tenant: string; readonly user: string };
 
 export function sameCaller(a: Caller, b: Caller): boolean {
   if (a.kind === 'anonymous' || b.kind === 'anonymous') return a.kind === b.kind && a.tenant === b.tenant;

@@ -9,7 +9,8 @@ const NEXT = 'event: next\n';
 export const sseDistinctCodec: FrameCodec = {
   kind: 'sse-distinct',
   next: (_operationId, payload, cursor) => nextFrame(cursor, 'data: ', payload, '\n\n'),
-  error: (_operationId, errorsJson) => Buffer.concat([nextFrame(null, 'data: {"errors":', Buffer.from(errorsJson), '}\n\n'), DISTINCT_COMPLETE]),
+  error: (_operationId, errorsJson) =>
+    Buffer.concat([nextFrame(null, 'data: {"errors":', Buffer.from(errorsJson), '}\n\n'), DISTINCT_COMPLETE]),
   complete: () => DISTINCT_COMPLETE,
 };
 

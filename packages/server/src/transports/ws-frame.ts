@@ -42,7 +42,12 @@ export function eachPayload(frames: Buffer, each: (payload: Buffer) => void): vo
   while (at < frames.length) {
     const short = frames[at + 1]!;
     const header = short < 126 ? 2 : short === 126 ? 4 : 10;
-    const length = short < 126 ? short : short === 126 ? frames.readUInt16BE(at + 2) : frames.readUInt32BE(at + 2) * 4_294_967_296 + frames.readUInt32BE(at + 6);
+    const length =
+      short < 126
+        ? short
+        : short === 126
+          ? frames.readUInt16BE(at + 2)
+          : frames.readUInt32BE(at + 2) * 4_294_967_296 + frames.readUInt32BE(at + 6);
     each(frames.subarray(at + header, at + header + length));
     at += header + length;
   }

@@ -1,6 +1,13 @@
 import { buildSchema, execute, type ExecutionResult, getOperationAST, getVariableValues, GraphQLError, parse, validate } from 'graphql';
 import type { LiveType } from '../../events/live-type.ts';
-import type { Generation, GenerationLease, Generations, OperationCall, PreparedOperation, SubscriptionPlan } from '../../supergraph/generation.ts';
+import type {
+  Generation,
+  GenerationLease,
+  Generations,
+  OperationCall,
+  PreparedOperation,
+  SubscriptionPlan,
+} from '../../supergraph/generation.ts';
 
 const schema = buildSchema(`
   type Query { hello(name: String): String, fail(how: String!): String }
@@ -56,7 +63,11 @@ export class FakeGenerations implements Generations {
           const errors = validate(schema, document);
           if (errors.length) return { kind: 'invalid', phase: 'validate', errors };
           if (query.includes('alias29')) {
-            return { kind: 'invalid', phase: 'limit', errors: [new GraphQLError('30 aliases, at most 20', { extensions: { code: 'ALIAS_LIMIT' } })] };
+            return {
+              kind: 'invalid',
+              phase: 'limit',
+              errors: [new GraphQLError('30 aliases, at most 20', { extensions: { code: 'ALIAS_LIMIT' } })],
+            };
           }
           return { kind: 'operation', operation: this.#operation(query, operationName) };
         } catch (thrown) {

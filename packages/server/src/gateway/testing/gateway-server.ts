@@ -24,7 +24,18 @@ export const fakeAuthenticator: Authenticator = {
 };
 
 export function userIdentity(user: string, roles: readonly string[] = []): Identity & { kind: 'user' } {
-  return { kind: 'user', tenant: 't1', user, roles, groups: [], scopes: [], expiresAt: null, issuer: 'test', tokenId: null, token: `token-of-${user}` };
+  return {
+    kind: 'user',
+    tenant: 't1',
+    user,
+    roles,
+    groups: [],
+    scopes: [],
+    expiresAt: null,
+    issuer: 'test',
+    tokenId: null,
+    token: `token-of-${user}`,
+  };
 }
 
 export async function startGateway(generations: Generations, options: Partial<GraphqlHttpOptions> & { readonly dist?: string } = {}) {

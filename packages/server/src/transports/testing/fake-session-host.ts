@@ -1,13 +1,4 @@
-import {
-  buildSchema,
-  execute,
-  type ExecutionResult,
-  getOperationAST,
-  GraphQLError,
-  parse,
-  subscribe,
-  validate,
-} from 'graphql';
+import { buildSchema, execute, type ExecutionResult, getOperationAST, GraphQLError, parse, subscribe, validate } from 'graphql';
 import { defineErrors, MillraceError } from '../../kit/errors.ts';
 import type { GraphqlRequest, Refusal, Session, SessionHello, SessionHost } from '../../live/session.ts';
 import type { Transport } from '../../live/transport.ts';
@@ -65,7 +56,18 @@ export class FakeSession implements Session {
     this.identity =
       user === null
         ? { kind: 'anonymous', tenant: null }
-        : { kind: 'user', tenant: 't1', user, roles: [], groups: [], scopes: [], expiresAt: null, issuer: 'test', tokenId: null, token: user };
+        : {
+            kind: 'user',
+            tenant: 't1',
+            user,
+            roles: [],
+            groups: [],
+            scopes: [],
+            expiresAt: null,
+            issuer: 'test',
+            tokenId: null,
+            token: user,
+          };
   }
 
   get operations(): number {
@@ -93,7 +95,7 @@ export class FakeSession implements Session {
 
   end(): void {
     this.ended++;
-    for (const id of [...this.running.keys()]) this.stop(id);
+    for (const id of this.running.keys()) this.stop(id);
     this.#notify();
   }
 
