@@ -22,7 +22,8 @@ const BANS: readonly Ban[] = [
   {
     names: ['Math.random', 'crypto.randomUUID', 'randomUUID', 'randomBytes'],
     why: 'chance is injected: take a Random (kit/random.ts)',
-    applies: outside('kit/'),
+    // A key is the one thing that no seed may repeat.
+    applies: outside('kit/', 'server/cursor-keys.ts'),
   },
   { names: ['process.env'], why: 'only server/config reads the environment; take options', applies: outside('server/config/') },
   { names: ['process.exit'], why: 'only the command line ends the process', applies: outside('cli/') },
