@@ -8,6 +8,7 @@ import { buildBoard, card, closeTabs, inStage, launchBrowser, noBrowser, openBoa
 let standIn: Awaited<ReturnType<typeof startStandIn>>;
 let crm: Crm;
 let browser: Browser;
+let board: Awaited<ReturnType<typeof buildBoard>>;
 
 async function ask(tenant: string, query: string, variables: unknown = {}): Promise<Record<string, unknown>> {
   const name = query.includes('stages') ? 'pipelines' : query.includes('users') ? 'users' : 'deals';
@@ -31,15 +32,16 @@ const move = (tenant: string, id: string, stageId: string) =>
 
 describe.skipIf(noBrowser)('the board and faults', () => {
   beforeAll(async () => {
-    await buildBoard();
+    board = await buildBoard();
     browser = await launchBrowser();
     standIn = await startStandIn();
-    crm = await startCrm({ eventsUrl: standIn.eventsUrl, graphqlUrl: standIn.url, ports: ANY_PORTS, everyMs: 0, issueToken: standIn.issueToken });
+    crm = await startCrm({ eventsUrl: standIn.eventsUrl, graphqlUrl: standIn.url, boardDir: board.directory, ports: ANY_PORTS, everyMs: 0, issueToken: standIn.issueToken });
     standIn.connect(ask);
   });
 
   afterAll(async () => {
     await browser?.close();
+    board?.remove();
     await crm?.stop();
     await standIn?.stop();
   });

@@ -11,6 +11,7 @@ const data = temporaryFolder();
 let millrace: Millrace;
 let crm: Crm;
 let browser: Browser;
+let board: Awaited<ReturnType<typeof buildBoard>>;
 
 /** As the monolith's own users would: past Millrace, straight to the service. */
 async function moveBehindTheScenes(tenant: string, id: string, stageId: string): Promise<void> {
@@ -34,7 +35,7 @@ function changesReceived(page: Page): Promise<string | null> {
 
 describe.skipIf(noBrowser)('the deals board', () => {
   beforeAll(async () => {
-    await buildBoard();
+    board = await buildBoard();
     [browser, millrace] = await Promise.all([launchBrowser(), startMillrace({ data: data.path })]);
     const token = await issueDevToken({ tenant: 'crm', user: 'monolith' });
     crm = await startCrm({
@@ -42,6 +43,7 @@ describe.skipIf(noBrowser)('the deals board', () => {
       graphqlUrl: millrace.addresses.graphql,
       wsUrl: millrace.addresses.ws,
       token,
+      boardDir: board.directory,
       ports: ANY_PORTS,
       everyMs: 0,
       issueToken: (claims) => issueDevToken(claims),
@@ -51,6 +53,7 @@ describe.skipIf(noBrowser)('the deals board', () => {
 
   afterAll(async () => {
     await browser?.close();
+    board?.remove();
     await crm?.stop();
     await millrace?.stop();
     data.remove();

@@ -7,11 +7,15 @@ const OPEN_DEALS = { few: 16, many: 22 } as const;
 /** Won and lost deals that stay on the board, for each of the two stages. */
 const CLOSED_DEALS = 4;
 
+/** Deals in each stage at the start: a funnel, as a healthy board is. */
+const SEED = [['prospecting', 5], ['qualified', 5], ['proposal', 4], ['negotiation', 3], ['won', 2], ['lost', 1]] as const;
+
 /** Fills an empty store, without events: history has none. */
 export function seedDeals(store: DealStore, random: Random): void {
   for (const company of COMPANIES) {
-    for (let i = 0; i < 17; i++) createDeal(store, company, random, pick(random, OPEN_STAGES), true);
-    for (const stage of ['won', 'won', 'lost']) createDeal(store, company, random, stage, true);
+    for (const [stage, deals] of SEED) {
+      for (let i = 0; i < deals; i++) createDeal(store, company, random, stage, true);
+    }
   }
 }
 

@@ -25,6 +25,8 @@ export type CrmOptions = {
   readonly dataDir?: string;
   /** Default: `CRM_PORTS`. 0 takes any free port. */
   readonly ports?: Partial<CrmPorts>;
+  /** The built page. Default: `BOARD_DIR`. */
+  readonly boardDir?: string;
   /** Ms between two changes of the monolith, about; 0 for none. Default 1,500. */
   readonly everyMs?: number;
   /** Of the made-up data and changes. Default 7. */
@@ -48,6 +50,7 @@ export type Crm = {
   stop(): Promise<void>;
 };
 
+/** What `npm run build -w @millrace/example-crm` makes. */
 export const BOARD_DIR: string = fileURLToPath(new URL('../dist', import.meta.url));
 
 /**
@@ -92,10 +95,10 @@ async function startParts(options: CrmOptions, cleanups: (() => unknown)[]): Pro
     subgraphs.push({ name, url: running.url, sdlFile, sdl: subgraph.sdl });
   }
   const wsUrl = options.wsUrl ?? options.graphqlUrl.replace(/^http/, 'ws');
-  const { graphqlUrl, issueToken } = options;
-  const board = await serveBoard({ directory: BOARD_DIR, port: ports.board, wsUrl, graphqlUrl, issueToken });
+  const { graphqlUrl, issueToken, boardDir = BOARD_DIR } = options;
+  const board = await serveBoard({ directory: boardDir, port: ports.board, wsUrl, graphqlUrl, issueToken });
   cleanups.push(() => board.stop());
-  return { subgraphs, boardUrl: `${board.url}/`, boardDir: BOARD_DIR, monolith: { url: monolith.url, pid: monolith.pid } };
+  return { subgraphs, boardUrl: `${board.url}/`, boardDir, monolith: { url: monolith.url, pid: monolith.pid } };
 }
 
 function dataFolder(given: string | undefined, cleanups: (() => unknown)[]): string {
