@@ -3,7 +3,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { commands } from '../packages/server/src/cli/commands.ts';
+import { cliErrors } from '../packages/server/src/cli/errors.ts';
 import { cliReference } from '../packages/server/src/cli/help.ts';
+import { catalogue, errorReference } from '../packages/server/src/server/catalogue.ts';
 import { configurationReference } from '../packages/server/src/server/config.ts';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
@@ -11,6 +13,7 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const GENERATED: readonly (readonly [string, () => string])[] = [
   ['docs/configuration.md', configurationReference],
   ['docs/cli.md', () => cliReference(commands)],
+  ['spec/errors.md', () => errorReference([...catalogue, { title: 'Command line', errors: Object.values(cliErrors) }])],
 ];
 
 let stale = 0;
