@@ -49,7 +49,7 @@ export class ErrorMask {
 
   #shown(error: GraphQLError, requestId: string): ShownError {
     // Duck-typed: an executor may hand over plain formatted errors of a subgraph.
-    const { message, locations, path, extensions } = error instanceof GraphQLErrorClass ? error.toJSON() : (error as GraphQLError);
+    const { message, locations, path, extensions } = error instanceof GraphQLErrorClass ? error.toJSON() : error;
     const where = { ...(locations ? { locations } : {}), ...(path ? { path } : {}) };
     const original = error.originalError;
     if (original instanceof MillraceError) return { ...this.ofThrown(original, requestId), ...where };

@@ -43,143 +43,156 @@ type Work = {
 type StepResult = OperationOutcome | null;
 type Step = (work: Work) => StepResult | Promise<StepResult>;
 
-/**
- * The one list of steps for HTTP, WebSocket and SSE. The identity is verified and the request id given before it starts: see
- * `OperationContext`. Limits on documents are checked within `prepare`, where the document is parsed.
- *
- * A lease on the generation is held from the second step on. It is released when `run` resolves, except that a `live` outcome
- * hands it to the receiver, and a `stream` keeps it until its iteration ends.
- */
 export function createPipeline(deps: PipelineDeps, options: Partial<PipelineOptions> = {}): OperationPipeline {
-  const settings: PipelineOptions = { ...PIPELINE_DEFAULTS, ...options };
-  const { clock, metrics } = deps;
-  const mask = new ErrorMask(deps.log, metrics);
-  const callers = new Callers(settings.forwardAuthorization);
+  return new Pipeline(deps, { ...PIPELINE_DEFAULTS, ...options });
+}
 
-  const steps: readonly Step[] = [lease, prepare, variables, authorise, execute];
+class Pipeline implements OperationPipeline {
+  readonly #deps: PipelineDeps;
+  readonly #options: PipelineOptions;
+  readonly #mask: ErrorMask;
+  readonly #callers: Callers;
 
-  function lease(work: Work): StepResult {
-    work.lease = deps.generations.lease() ?? { generation: emptyGeneration(), release: () => undefined };
+  /**
+   * The one list of steps for HTTP, WebSocket and SSE. The identity is verified and the request id given before it starts: see
+   * `OperationContext`. Limits on documents are checked within `prepare`, where the document is parsed.
+   */
+  readonly #steps: readonly Step[] = [
+    (work) => this.#lease(work),
+    (work) => this.#prepare(work),
+    (work) => this.#coerceVariables(work),
+    (work) => this.#authorise(work),
+    (work) => this.#execute(work),
+  ];
+
+  constructor(deps: PipelineDeps, options: PipelineOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#mask = new ErrorMask(deps.log, deps.metrics);
+    this.#callers = new Callers(options.forwardAuthorization);
+  }
+
+  /**
+   * The lease on the generation, held from the first step on, is released when this resolves; except that a `live` outcome hands it
+   * to the receiver, and a `stream` keeps it until its iteration ends.
+   */
+  async run(request: GraphqlRequest, context: OperationContext): Promise<OperationOutcome> {
+    const work: Work = { request, context, startedAt: this.#deps.clock.monotonic(), lease: null, operation: null, variables: {} };
+    const outcome = await this.#walk(work);
+    if (outcome.kind !== 'live' && outcome.kind !== 'stream') work.lease?.release();
+    return outcome;
+  }
+
+  async #walk(work: Work): Promise<OperationOutcome> {
+    try {
+      for (const step of this.#steps) {
+        const result = step(work);
+        // Most steps are synchronous; waiting for what is already there would cost each operation a turn of the microtask queue.
+        const outcome = result instanceof Promise ? await result : result;
+        if (outcome === null) continue;
+        if (outcome.kind !== 'result') this.#count(work, outcome.kind);
+        return outcome;
+      }
+      throw new Error('the last step gives an outcome');
+    } catch (thrown) {
+      this.#count(work, 'internal');
+      const { spec } = toMillraceError(thrown);
+      return refused(spec.http, [this.#mask.ofThrown(thrown, work.context.requestId)], spec.retryable ? 1 : null);
+    }
+  }
+
+  // ---- the steps, in their order --------------------------------------------------------------------------------------------
+
+  #lease(work: Work): StepResult {
+    work.lease = this.#deps.generations.lease() ?? { generation: emptyGeneration(), release: () => undefined };
     return null;
   }
 
-  async function prepare(work: Work): Promise<StepResult> {
+  async #prepare(work: Work): Promise<StepResult> {
     const prepared = await work.lease!.generation.prepare(work.request);
     if (prepared.kind === 'operation') {
       work.operation = prepared.operation;
       return null;
     }
     const spec = prepared.phase === 'parse' ? gatewayErrors.GRAPHQL_PARSE_FAILED : gatewayErrors.GRAPHQL_VALIDATION_FAILED;
-    return refused(spec.http, mask.ofDocument(prepared.errors, spec.code));
+    return refused(spec.http, this.#mask.ofDocument(prepared.errors, spec.code));
   }
 
-  function variables(work: Work): StepResult {
+  #coerceVariables(work: Work): StepResult {
     const coerced = work.operation!.coerceVariables(work.request.variables);
     if ('errors' in coerced) {
-      return refused(gatewayErrors.BAD_USER_INPUT.http, mask.ofDocument(coerced.errors, gatewayErrors.BAD_USER_INPUT.code));
+      const spec = gatewayErrors.BAD_USER_INPUT;
+      return refused(spec.http, this.#mask.ofDocument(coerced.errors, spec.code));
     }
     work.variables = coerced.values;
     return null;
   }
 
-  function authorise(work: Work): StepResult {
-    if (work.operation!.type !== 'subscription') return null;
-    if (work.context.transport === 'http') {
-      return refusal(
-        gatewayErrors.SUBSCRIPTION_NEEDS_STREAM,
-        'a subscription has more than one answer: use WebSocket (graphql-transport-ws) or accept text/event-stream',
-      );
-    }
-    const { identity } = work.context;
-    if (work.operation!.subscription?.kind === 'live' && identity.tenant === null) {
-      return refusal(
-        accessErrors.UNAUTHENTICATED,
-        'live data belongs to a tenant: sign in with a token that names one (in dev: millrace token --tenant T --user U)',
-      );
-    }
+  #authorise(work: Work): StepResult {
+    const { operation, context } = work;
+    if (operation!.type !== 'subscription') return null;
+    if (context.transport === 'http') return refusal(gatewayErrors.SUBSCRIPTION_NEEDS_STREAM, NEEDS_STREAM);
+    if (operation!.subscription?.kind === 'live' && context.identity.tenant === null)
+      return refusal(accessErrors.UNAUTHENTICATED, NEEDS_TENANT);
     return null;
   }
 
-  async function execute(work: Work): Promise<StepResult> {
+  #execute(work: Work): StepResult | Promise<StepResult> {
     const operation = work.operation!;
     const { subscription } = operation;
-    if (subscription?.kind === 'live') {
+    if (subscription === null) return this.#result(work);
+    if (subscription.kind === 'live') {
       return { kind: 'live', operation, plan: subscription, variables: work.variables, lease: work.lease! };
     }
-    const call = callOf(work);
-    if (subscription) {
-      const texts = (result: ExecutionResult): string => resultText(result, work.context.requestId);
-      return {
-        kind: 'stream',
-        results: new LeasedStream((signal) => subscription.start({ ...call, signal }), work.lease!, texts, work.context.signal),
-      };
-    }
-    metrics.running.inc();
+    const call = this.#call(work);
+    const { requestId, signal } = work.context;
+    const start = (upstream: AbortSignal): AsyncIterable<ExecutionResult> => subscription.start({ ...call, signal: upstream });
+    return { kind: 'stream', results: new LeasedStream(start, work.lease!, (result) => this.#text(result, requestId), signal) };
+  }
+
+  async #result(work: Work): Promise<StepResult> {
+    const { running } = this.#deps.metrics;
+    running.inc();
     try {
-      const result = await operation.execute(call);
-      count(work, result.errors?.length ? 'errors' : 'ok');
-      return { kind: 'result', text: resultText(result, work.context.requestId) };
+      const result = await work.operation!.execute(this.#call(work));
+      this.#count(work, result.errors?.length ? 'errors' : 'ok');
+      return { kind: 'result', text: this.#text(result, work.context.requestId) };
     } finally {
-      metrics.running.dec();
+      running.dec();
     }
   }
 
-  function callOf(work: Work): OperationCall {
-    const caller = callers.of(work.context.identity);
+  // ---- what they share ------------------------------------------------------------------------------------------------------
+
+  #call(work: Work): OperationCall {
+    const caller = this.#callers.of(work.context.identity);
     const traceparent = validTraceparent(work.context.traceparent ?? work.request.extensions['traceparent']);
     return {
       variables: work.variables,
       headers: { ...caller.headers, 'x-request-id': work.context.requestId, ...(traceparent === null ? {} : { traceparent }) },
       view: caller.view,
       signal: work.context.signal,
-      deadline: work.startedAt + settings.timeoutMs,
+      deadline: work.startedAt + this.#options.timeoutMs,
     };
   }
 
-  function resultText(result: ExecutionResult, requestId: string): string {
-    if (!result.errors?.length)
-      return JSON.stringify(result.extensions ? { data: result.data, extensions: result.extensions } : { data: result.data });
-    const { data, extensions } = result;
-    return JSON.stringify({
-      errors: mask.ofResult(result.errors, requestId),
-      ...(data === undefined ? {} : { data }),
-      ...(extensions ? { extensions } : {}),
-    });
+  #text(result: ExecutionResult, requestId: string): string {
+    const { data, errors, extensions } = result;
+    if (!errors?.length) return JSON.stringify(extensions ? { data, extensions } : { data });
+    const shown = this.#mask.ofResult(errors, requestId);
+    return JSON.stringify({ errors: shown, ...(data === undefined ? {} : { data }), ...(extensions ? { extensions } : {}) });
   }
 
-  function count(work: Work, outcome: string): void {
+  #count(work: Work, outcome: string): void {
+    const { metrics, clock } = this.#deps;
     const type = work.operation?.type ?? 'unknown';
     metrics.operations.inc({ transport: work.context.transport, type, outcome });
     if (work.operation) metrics.seconds.observe({ type }, (clock.monotonic() - work.startedAt) / 1_000);
   }
-
-  async function walk(work: Work): Promise<OperationOutcome> {
-    try {
-      for (const step of steps) {
-        const result = step(work);
-        // Most steps are synchronous; waiting for what is already there would cost each operation a turn of the microtask queue.
-        const outcome = result instanceof Promise ? await result : result;
-        if (outcome === null) continue;
-        if (outcome.kind !== 'result') count(work, outcome.kind);
-        return outcome;
-      }
-      throw new Error('the last step gives an outcome');
-    } catch (thrown) {
-      count(work, 'internal');
-      const error = toMillraceError(thrown);
-      return refused(error.spec.http, [mask.ofThrown(error, work.context.requestId)], error.spec.retryable ? 1 : null);
-    }
-  }
-
-  return {
-    async run(request, context) {
-      const work: Work = { request, context, startedAt: clock.monotonic(), lease: null, operation: null, variables: {} };
-      const outcome = await walk(work);
-      if (outcome.kind !== 'live' && outcome.kind !== 'stream') work.lease?.release();
-      return outcome;
-    },
-  };
 }
+
+const NEEDS_STREAM = 'a subscription has more than one answer: use WebSocket (graphql-transport-ws) or accept text/event-stream';
+const NEEDS_TENANT = 'live data belongs to a tenant: sign in with a token that names one (in dev: millrace token --tenant T --user U)';
 
 function refused(status: number, errors: readonly ShownError[], retryAfter: number | null = null): OperationOutcome {
   return { kind: 'refused', errors: JSON.stringify(errors), status, retryAfter };

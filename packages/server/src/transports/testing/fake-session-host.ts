@@ -126,7 +126,8 @@ export class FakeSession implements Session {
     }
     for await (const result of results(running.request)) {
       if (running.stopped) return;
-      this.next(running.id, result, result.data?.['count'] === undefined ? null : `cursor-${String(result.data['count'])}`);
+      const count = result.data?.['count'];
+      this.next(running.id, result, typeof count === 'number' ? `cursor-${count}` : null);
     }
     if (running.stopped) return;
     if (/never|manual/.test(running.request.query)) return this.until(() => running.stopped);
