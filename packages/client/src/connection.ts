@@ -18,7 +18,10 @@ export interface SocketLike {
   readonly readyState: number;
   send(data: string): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: 'open' | 'message' | 'close' | 'error', listener: (event: never) => void): void;
+  addEventListener(type: 'open', listener: () => void): void;
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
+  addEventListener(type: 'close', listener: (event: { readonly code: number; readonly reason: string }) => void): void;
+  addEventListener(type: 'error', listener: () => void): void;
 }
 
 export type SocketConstructor = new (url: string, protocols: string) => SocketLike;
@@ -142,8 +145,8 @@ export class Connection {
       const authorization = token === null ? null : /^bearer /i.test(token) ? token : `Bearer ${token}`;
       this.send({ type: 'connection_init', ...(authorization === null ? {} : { payload: { authorization } }) });
     });
-    socket.addEventListener('message', (event: { readonly data: unknown }) => this.#receive(socket, event.data));
-    socket.addEventListener('close', (event: { readonly code: number; readonly reason: string }) => this.#closed(socket, event.code, event.reason));
+    socket.addEventListener('message', (event) => this.#receive(socket, event.data));
+    socket.addEventListener('close', (event) => this.#closed(socket, event.code, event.reason));
     // A close event follows and says more; without a listener some implementations throw.
     socket.addEventListener('error', () => {});
     this.#watch = setTimeout(() => this.#fail(socket, CLOSE.ackTimeout, 'Connection acknowledgement timeout'), this.#options.ackTimeoutMs);

@@ -59,7 +59,7 @@ class SocketLiveClient implements LiveClient, SubscriptionLink {
         ...CLIENT_DEFAULTS,
         ...defined(options),
         token: options.token ?? null,
-        socket: options.webSocket ?? (globalThis.WebSocket as unknown as SocketConstructor),
+        socket: options.webSocket ?? globalThis.WebSocket,
         backOff: { ...DEFAULT_BACK_OFF, ...options.backOff },
         random: options.random ?? Math.random,
       },
