@@ -54,6 +54,7 @@ export class EmbeddedSource implements EventSource, Participant {
   readonly #upsertRetry: StatementSync;
   readonly #deleteRetry: StatementSync;
   readonly #updateCommitted: StatementSync;
+  readonly #updateWindow: StatementSync;
   readonly #retries = new RetrySchedule();
   /** Keys with a waiting retry, and what came after it: held back, so that order per key survives a restart in the middle of a retry. */
   readonly #parked = new Map<string, { waiting: number; held: SourceRecord[] }>();
@@ -68,6 +69,10 @@ export class EmbeddedSource implements EventSource, Participant {
   #retryTimer: Timer | null = null;
   #settleTimer: Timer | null = null;
   #persistQueued = false;
+  /** Settlements since the list of outstanding positions was written. */
+  #unwritten = false;
+  /** The next transaction writes it. */
+  #writeWindow = false;
   #closed = false;
 
   constructor(group: string, options: SourceOptions, deps: SourceDeps) {
@@ -78,19 +83,21 @@ export class EmbeddedSource implements EventSource, Participant {
     this.#upsertRetry = deps.db.prepare('INSERT OR REPLACE INTO retry (consumer, position, due, attempt, first_error, last_error) VALUES (?, ?, ?, ?, ?, ?)');
     this.#deleteRetry = deps.db.prepare('DELETE FROM retry WHERE consumer = ? AND position = ?');
     this.#updateCommitted = deps.db.prepare('UPDATE consumer SET committed = ? WHERE name = ?');
+    this.#updateWindow = deps.db.prepare('UPDATE consumer SET taken = ?, outstanding = ? WHERE name = ?');
   }
 
   async open(): Promise<void> {
     if (this.#window !== null || this.#closed) return;
     const { db, commit, store } = this.#deps;
     const first = this.#options.start === 'latest' ? store.durableTop : 0;
-    const committed = await commit.submit(0, 0, () => {
-      db.prepare('INSERT INTO consumer (name, committed) VALUES (?, ?) ON CONFLICT DO NOTHING').run(this.#group, first);
-      return Number(db.prepare('SELECT committed FROM consumer WHERE name = ?').get(this.#group)?.['committed']);
+    const row = await commit.submit(0, 0, () => {
+      db.prepare("INSERT INTO consumer (name, committed, taken, outstanding) VALUES (?, ?, 0, '[]') ON CONFLICT DO NOTHING").run(this.#group, first);
+      return db.prepare('SELECT committed, taken, outstanding FROM consumer WHERE name = ?').get(this.#group);
     });
-    this.#persisted = committed;
-    this.#window = new SettlementWindow(committed, WINDOW);
+    this.#persisted = Number(row?.['committed']);
+    this.#window = new SettlementWindow(this.#persisted, WINDOW);
     this.#loadRetries();
+    this.#loadOutstanding(this.#window, Number(row?.['taken']), JSON.parse(String(row?.['outstanding'])) as number[]);
     commit.join(this);
     this.#armRetries();
   }
@@ -113,6 +120,7 @@ export class EmbeddedSource implements EventSource, Participant {
       this.#deps.logger.error({ position: record.position, kind: settlement.kind }, 'a record was settled that is not out; ignored');
       return;
     }
+    this.#unwritten = true;
     this.#unsettledBytes -= recordBytes(record);
     if (!retry) this.#unsettled -= 1;
     this.#deps.metrics.settled.inc({ group: this.#group, kind: settlement.kind });
@@ -121,6 +129,7 @@ export class EmbeddedSource implements EventSource, Participant {
   }
 
   async flush(): Promise<void> {
+    if (this.#unwritten) this.#writeWindow = true;
     if (this.#dirty()) await this.#deps.commit.submit(0, 0, () => {});
   }
 
@@ -163,10 +172,16 @@ export class EmbeddedSource implements EventSource, Participant {
     this.#inTransaction = { committed, changes: this.#changes.length };
     for (const change of this.#changes) this.#store(change);
     if (committed !== this.#persisted) this.#updateCommitted.run(committed, this.#group);
+    // Not with every transaction that passes: the list may be long.
+    if (this.#window !== null && (this.#writeWindow || this.#changes.length > 0)) {
+      this.#updateWindow.run(this.#window.top, JSON.stringify(this.#window.outstanding()), this.#group);
+    }
   }
 
   written(): void {
     this.#persisted = this.#inTransaction.committed;
+    if (this.#writeWindow || this.#inTransaction.changes > 0) this.#unwritten = false;
+    this.#writeWindow = false;
     if (this.#inTransaction.changes > 0) this.#changes = this.#changes.slice(this.#inTransaction.changes);
   }
 
@@ -203,6 +218,12 @@ export class EmbeddedSource implements EventSource, Participant {
 
   #admit(window: SettlementWindow, position: number, raw: RawRecord): void {
     window.take(position);
+    // Parked before a restart, though not yet behind the committed position: it comes when it is due.
+    if (this.#retries.size > 0 && this.#retries.get(position)) window.settle(position);
+    else this.#enqueue(raw, position);
+  }
+
+  #enqueue(raw: RawRecord, position: number): void {
     const record = sourceRecord(raw, position, 1);
     this.#unsettled += 1;
     this.#unsettledBytes += recordBytes(raw);
@@ -283,6 +304,18 @@ export class EmbeddedSource implements EventSource, Participant {
     }
   }
 
+  /**
+   * Only what was out is delivered again, not all that was settled after it: behind a record that waits long there may be a million.
+   * The list may be older than the committed position and the retries, which say more then.
+   */
+  #loadOutstanding(window: SettlementWindow, taken: number, outstanding: readonly number[]): void {
+    const out = outstanding.filter((position) => position > window.committed && !this.#retries.get(position));
+    if (taken <= window.committed) return;
+    const found = out.map((position) => this.#deps.store.record(position)).filter((record) => record !== null);
+    window.restore(taken, found.map((record) => record.logPosition));
+    for (const record of found) this.#enqueue(record, record.logPosition);
+  }
+
   #armRetries(): void {
     this.#retryTimer?.cancel();
     this.#retryTimer = null;
@@ -318,12 +351,13 @@ export class EmbeddedSource implements EventSource, Participant {
   }
 
   #dirty(): boolean {
-    return this.#changes.length > 0 || (this.#window !== null && this.#window.committed !== this.#persisted);
+    return this.#writeWindow || this.#changes.length > 0 || (this.#window !== null && this.#window.committed !== this.#persisted);
   }
 
   #persistLater(): void {
     this.#settleTimer ??= this.#deps.clock.after(this.#options.settleDelayMs, () => {
       this.#settleTimer = null;
+      if (this.#unwritten) this.#writeWindow = true;
       if (this.#dirty() && !this.#closed) this.#persistSoon();
     });
   }

@@ -67,10 +67,8 @@ class OpenLog implements EmbeddedLog, EventSink {
   constructor(path: string, deps: EmbeddedLogDeps, options: EmbeddedLogOptions) {
     const clock = deps.clock ?? systemClock;
     this.#deps = { ...deps, clock };
-    // NORMAL: the commit itself does not force the disk, `#disk` does, in another thread, before anybody is answered.
-    this.#database = openDatabase(path, { schemaVersion: LOG_SCHEMA_VERSION, migrate: migrateLog, synchronous: 'normal' });
+    this.#database = openFile(path);
     const { db } = this.#database;
-    db.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768');
     this.#disk = path === ':memory:' ? MEMORY : walOf(path);
     this.#checkpointer = path === ':memory:' ? null : new ThreadCheckpointer(resolve(path), deps.logger);
     const { logger, metrics } = deps;
@@ -165,6 +163,13 @@ class OpenLog implements EmbeddedLog, EventSink {
       },
     });
   }
+}
+
+/** NORMAL: the commit itself does not force the disk; `Disk` does, in another thread, before anybody is answered. */
+function openFile(path: string): Database {
+  const database = openDatabase(path, { schemaVersion: LOG_SCHEMA_VERSION, migrate: migrateLog, synchronous: 'normal' });
+  database.db.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -32768');
+  return database;
 }
 
 const DUPLICATE: AppendResult = { status: 'duplicate' };

@@ -7,7 +7,8 @@ export const LOG_SCHEMA_VERSION = 1;
 
 /**
  * `log.at` is the time of the append, for retention; `log.timestamp` is the record's own. Positions are given by us and never reused:
- * `meta` keeps the highest even when retention has emptied the table.
+ * `meta` keeps the highest even when retention has emptied the table. Of a consumer everything up to `committed` is settled, and of what
+ * follows up to `taken` everything but `outstanding` (a JSON list).
  */
 export function migrateLog(db: DatabaseSync): void {
   db.exec(`
@@ -18,7 +19,8 @@ export function migrateLog(db: DatabaseSync): void {
       position INTEGER PRIMARY KEY, topic INTEGER NOT NULL, event_id TEXT NOT NULL, key TEXT, headers TEXT, value BLOB,
       timestamp INTEGER NOT NULL, at INTEGER NOT NULL, bytes INTEGER NOT NULL);
     CREATE UNIQUE INDEX log_event ON log (event_id, topic);
-    CREATE TABLE consumer (name TEXT PRIMARY KEY, committed INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE consumer (
+      name TEXT PRIMARY KEY, committed INTEGER NOT NULL, taken INTEGER NOT NULL, outstanding TEXT NOT NULL) WITHOUT ROWID;
     CREATE TABLE retry (
       consumer TEXT NOT NULL, position INTEGER NOT NULL, due INTEGER NOT NULL, attempt INTEGER NOT NULL,
       first_error TEXT NOT NULL, last_error TEXT NOT NULL, PRIMARY KEY (consumer, position)) WITHOUT ROWID;

@@ -46,6 +46,22 @@ export class SettlementWindow {
     return true;
   }
 
+  /** Positions that are out, ascending. */
+  outstanding(): readonly number[] {
+    const out: number[] = [];
+    const mask = this.#ring.length - 1;
+    for (let position = this.#base + 1; position <= this.#top; position++) if (this.#ring[position & mask] === 1) out.push(position);
+    return out;
+  }
+
+  /** As it was before a restart: of the positions up to `top` exactly these are out. */
+  restore(top: number, outstanding: readonly number[]): void {
+    for (const position of outstanding) this.take(position);
+    if (top - this.#base >= this.#ring.length) this.#grow(top - this.#base + 1);
+    this.#top = Math.max(this.#top, top);
+    this.#advance();
+  }
+
   /** Nothing is out: moves past positions that do not exist. */
   skipTo(position: number): void {
     if (this.#base !== this.#top || position <= this.#top) return;
