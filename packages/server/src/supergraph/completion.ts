@@ -35,6 +35,18 @@ export type FieldPlan = {
   readonly complete: Completer;
   /** The key is a property of every object, such as `constructor`: only an own property counts. */
   readonly guarded: boolean;
+  /** The key stands at several places of the selection; the first one that is included decides its place in the answer. */
+  readonly repeated: boolean;
+};
+
+type Occurrence = { readonly node: FieldNode; readonly conditions: readonly Condition[] };
+
+type Collected = {
+  readonly groups: Map<string, Occurrence[]>;
+  /** Every occurrence in the order of the selection. */
+  readonly places: { readonly key: string; readonly conditions: readonly Condition[] }[];
+  /** Fragments already spread, with the conditions that they were spread under. */
+  readonly spread: Set<string>;
 };
 
 type Selection = { readonly set: SelectionSetNode; readonly conditions: readonly Condition[] };
@@ -60,56 +72,56 @@ export class CompletionCompiler {
   }
 
   fields(type: GraphQLObjectType | GraphQLInterfaceType, selections: readonly Selection[]): readonly FieldPlan[] {
-    const groups = new Map<string, { node: FieldNode; conditions: readonly Condition[] }[]>();
-    const spread = new Set<string>();
-    for (const { set, conditions } of selections) this.#collect(type, set, conditions, groups, spread);
-    const plans: FieldPlan[] = [];
-    for (const [key, nodes] of groups) {
-      const plan = this.#field(type, key, nodes);
-      if (plan) plans.push(plan);
-    }
-    return plans;
+    const collected: Collected = { groups: new Map(), places: [], spread: new Set() };
+    for (const { set, conditions } of selections) this.#collect(type, set, conditions, collected);
+    const plans = new Map<string, FieldPlan | null>();
+    for (const [key, nodes] of collected.groups) plans.set(key, this.#field(type, key, nodes));
+    return collected.places.flatMap(({ key, conditions }): FieldPlan[] => {
+      const plan = plans.get(key);
+      if (!plan) return [];
+      if (plan.repeated) return [{ ...plan, conditions: conditions.length === 0 ? null : [conditions] }];
+      plans.delete(key);
+      return [plan];
+    });
   }
 
-  #field(type: GraphQLObjectType | GraphQLInterfaceType, key: string, nodes: readonly { node: FieldNode; conditions: readonly Condition[] }[]): FieldPlan | null {
+  #field(type: GraphQLObjectType | GraphQLInterfaceType, key: string, nodes: readonly Occurrence[]): FieldPlan | null {
     const name = nodes[0]?.node.name.value ?? '';
-    const always = nodes.some((entry) => entry.conditions.length === 0);
-    const base = { key, name, conditions: always ? null : nodes.map((entry) => entry.conditions), guarded: key in Object.prototype };
-    if (name === '__typename') return { ...base, complete: asIs };
-    if (name === '__schema' || name === '__type') return { ...base, complete: asIs };
+    const always = nodes[0]?.conditions.length === 0;
+    const conditions = always ? null : nodes.map((entry) => entry.conditions);
+    const base = { key, name, conditions, guarded: key in Object.prototype, repeated: !always && nodes.length > 1 };
+    if (name === '__typename' || name === '__schema' || name === '__type') return { ...base, complete: asIs };
     const field = type.getFields()[name];
     if (!field) return null;
     // With one node its conditions are those of the field; with several, each node's selections hold only where that node does.
-    const selections = nodes.flatMap(({ node, conditions }) =>
-      node.selectionSet ? [{ set: node.selectionSet, conditions: nodes.length === 1 ? [] : conditions }] : [],
+    const selections = nodes.flatMap(({ node, conditions: own }) =>
+      node.selectionSet ? [{ set: node.selectionSet, conditions: nodes.length === 1 ? [] : own }] : [],
     );
     return { ...base, complete: this.#type(field.type, selections) };
   }
 
-  #collect(
-    type: GraphQLObjectType | GraphQLInterfaceType, set: SelectionSetNode, outer: readonly Condition[],
-    groups: Map<string, { node: FieldNode; conditions: readonly Condition[] }[]>, spread: Set<string>,
-  ): void {
+  #collect(type: GraphQLObjectType | GraphQLInterfaceType, set: SelectionSetNode, outer: readonly Condition[], into: Collected): void {
     for (const selection of set.selections) {
       const conditions = addConditions(outer, selection);
       if (conditions === 'never') continue;
       if (++this.#selections > SELECTIONS_MAX) throw new MillraceError(supergraphErrors.PLAN_FAILED, 'the fragments of the operation multiply to too many fields');
       if (selection.kind === Kind.FIELD) {
         const key = selection.alias?.value ?? selection.name.value;
-        const group = groups.get(key);
-        if (group) {
-          if (!group.some((entry) => entry.node === selection && sameConditions(entry.conditions, conditions))) group.push({ node: selection, conditions });
-        } else groups.set(key, [{ node: selection, conditions }]);
+        const group = into.groups.get(key) ?? [];
+        if (group.some((entry) => entry.node === selection && sameConditions(entry.conditions, conditions))) continue;
+        into.groups.set(key, group);
+        into.places.push({ key, conditions });
+        group.push({ node: selection, conditions });
         continue;
       }
       if (selection.kind === Kind.FRAGMENT_SPREAD) {
         // As in graphql-js: a fragment counts once, or fragments that spread each other twice would double with every level.
         const once = `${selection.name.value} ${conditionText(conditions)}`;
-        if (spread.has(once)) continue;
-        spread.add(once);
+        if (into.spread.has(once)) continue;
+        into.spread.add(once);
       }
       const fragment = selection.kind === Kind.INLINE_FRAGMENT ? selection : this.#fragments.get(selection.name.value);
-      if (fragment && this.#applies(fragment.typeCondition?.name.value, type)) this.#collect(type, fragment.selectionSet, conditions, groups, spread);
+      if (fragment && this.#applies(fragment.typeCondition?.name.value, type)) this.#collect(type, fragment.selectionSet, conditions, into);
     }
   }
 
@@ -205,6 +217,7 @@ function completeFields(fields: readonly FieldPlan[], typeName: string, value: T
   const out: Tree = Object.create(null) as Tree;
   for (const field of fields) {
     if (field.conditions !== null && !included(field, run.variables)) continue;
+    if (field.repeated && field.key in out) continue;
     if (field.name === '__typename') {
       out[field.key] = typeName;
       continue;

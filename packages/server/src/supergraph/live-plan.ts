@@ -97,8 +97,10 @@ export class LivePlan {
     const run: LiveRun = { variables, errors, path: [this.responseKey], lenient: source.action === 'DELETED', enriched };
     let text = this.#prefix;
     let separator = '{';
+    const written = this.#always ? null : new Set<string>();
     for (const writer of this.#writers) {
-      if (!this.#always && !included(writer.plan, variables)) continue;
+      if (written && (written.has(writer.plan.key) || !included(writer.plan, variables))) continue;
+      written?.add(writer.plan.key);
       text += separator + writer.head + writer.write(source, run);
       separator = ',';
     }
