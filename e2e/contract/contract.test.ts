@@ -54,7 +54,7 @@ describe('the outside contract', () => {
     const mixed = [{ event_id: 'p1', company_id: 'acme', id: 'p1', title: 't', action: 'added' }, { event_id: 'p2', id: 'no tenant' }, { event_id: 'p3', company_id: 'acme', id: 'p3', title: 't', action: 'CHANGED' }];
     await expectEvents(await post(millrace, token, 'crm.deals', mixed), [
       { id: 'p1', status: 'duplicate' },
-      { id: 'p2', status: 'rejected', code: 'TENANT_MISSING', reason: expect.any(String) },
+      { id: 'p2', status: 'rejected', code: 'EVENT_TENANT_MISSING', reason: expect.any(String) },
       { id: 'p3', status: 'accepted' },
     ]);
     const lines = [{ event_id: 'n1', company_id: 'acme', id: 'n1', title: 't' }, { event_id: 'n2', company_id: 'acme', id: 'n1', title: 't', action: 'Deleted' }].map((e) => JSON.stringify(e)).join('\n');
@@ -97,8 +97,8 @@ describe('the outside contract', () => {
     const list = await cli(['dead-letters', 'list', '--json', ...admin]);
     expect(list.code, list.stderr).toBe(0);
     const letters = (JSON.parse(list.stdout) as { letters: { id: string; code: string; topic: string }[] }).letters;
-    const letter = letters.find((l) => l.code === 'TENANT_MISSING')!;
-    expect(letter).toMatchObject({ topic: 'crm.deals', code: 'TENANT_MISSING' });
+    const letter = letters.find((l) => l.code === 'EVENT_TENANT_MISSING')!;
+    expect(letter).toMatchObject({ topic: 'crm.deals', code: 'EVENT_TENANT_MISSING' });
     const shown = await cli(['dead-letters', 'show', letter.id, '--json', ...admin]);
     expect(shown.code).toBe(0);
     expect(shown.stdout).toContain('no tenant');

@@ -43,7 +43,7 @@ export function actionOf(frame: EventFrame, type: LiveType): ActionResult {
   if (typeWord?.action) return result(typeWord.action);
   if (said !== null) return fromBody(said, type);
   if (typeWord?.binding) return unknown(type, 'the last segment of the CloudEvent’s type');
-  if (!chosenPath) return CHANGED;
+  if (!chosenPath || isPassThrough(type)) return CHANGED;
   return type.unknownAction === 'drop'
     ? { kind: 'drop', reason: 'no action' }
     : reject('ACTION_MISSING', `nothing stands at the action path ${type.action.join('.')}`);
@@ -66,8 +66,14 @@ function result(action: LiveAction): ActionResult {
 }
 
 function unknown(type: LiveType, what: string): ActionResult {
+  if (isPassThrough(type)) return CHANGED;
   if (type.unknownAction === 'drop') return { kind: 'drop', reason: `${what} has no mapping` };
   return reject('ACTION_UNKNOWN', `${what} has no mapping to ADDED, CHANGED or DELETED on ${type.name}`);
+}
+
+/** A stream without identity has no entity whose life a word could tell: unless the directive maps words, every message passes. */
+function isPassThrough(type: LiveType): boolean {
+  return type.key.length === 0 && type.actions.size === 0 && type.unknownAction === 'reject';
 }
 
 /** Action words are vocabulary, not data; still only a short plain word is repeated. */

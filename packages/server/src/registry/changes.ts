@@ -31,7 +31,7 @@ export class Changes {
   readonly #composer: Composer;
   readonly #clock: Clock;
   readonly #metrics: RegistryMetrics;
-  readonly #onRelease: (release: Release, revision: number) => void;
+  readonly #onRelease: (release: Release, revision: number) => Promise<void>;
   #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
@@ -40,7 +40,7 @@ export class Changes {
     composer: Composer,
     clock: Clock,
     metrics: RegistryMetrics,
-    onRelease: (release: Release, revision: number) => void,
+    onRelease: (release: Release, revision: number) => Promise<void>,
   ) {
     this.#store = store;
     this.#composer = composer;
@@ -95,7 +95,7 @@ export class Changes {
     const stored = release === null || release.digest === preview.release ? null : { digest: release.digest, body: encodeRelease(release) };
     const rows = await this.#store.commit(preview.revision, { writes, release: stored, at, actor });
     if (rows === null) return null;
-    if (release) this.#onRelease(release, preview.revision + 1);
+    if (release) await this.#onRelease(release, preview.revision + 1);
     return { changed: true, rows };
   }
 

@@ -36,7 +36,7 @@ describe('releases', () => {
     const registry = await setUp();
     const source = registrySource(registry);
     const seen: string[] = [];
-    const stop = source.watch((release) => seen.push(release.digest));
+    const stop = source.watch((release) => void seen.push(release.digest));
     expect(await source.current()).toBeNull();
     await registry.push([push('users', 'v1', SDL.users)], 'ann');
     const first = (await source.current())?.digest;
@@ -56,7 +56,7 @@ describe('releases', () => {
     registry.onRelease(() => {
       throw new Error('boom');
     });
-    registry.onRelease((release) => seen.push(release));
+    registry.onRelease((release) => void seen.push(release));
     await registry.push([push('users', 'v1', SDL.users)], 'ann');
     expect(seen).toHaveLength(1);
   });
@@ -136,7 +136,7 @@ describe('releases', () => {
     const one = await setUp(realCompose, store);
     const two = await setUp(realCompose, store);
     const seen: string[] = [];
-    two.onRelease((release) => seen.push(release.digest));
+    two.onRelease((release) => void seen.push(release.digest));
     await one.push([push('users', 'v1', SDL.users)], 'ann');
     expect(two.release()).toBeNull();
     await two.refresh();
@@ -211,7 +211,7 @@ describe('pushes', () => {
   it('of several services are one change: each alone would not compose', async () => {
     const registry = await setUp();
     const seen: Release[] = [];
-    registry.onRelease((release) => seen.push(release));
+    registry.onRelease((release) => void seen.push(release));
     const [a, b] = await registry.push([push('deals', 'v1', SDL.deals), push('users', 'v1', SDL.users)], 'ann');
     expect([a?.service, b?.service]).toEqual(['deals', 'users']);
     expect(seen).toHaveLength(1);

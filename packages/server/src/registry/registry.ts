@@ -22,6 +22,11 @@ export type RegistryOptions = {
   readonly pollInterval?: number | null;
 };
 
+/** Ms that a push waits for its release to be in service in this process. */
+export const ADOPTION_WAIT = 10_000;
+
+export type ReleaseListener = (release: Release) => void | Promise<void>;
+
 export const REGISTRY_DEFAULTS = { pollInterval: 2000 } as const;
 
 export type PushRequest = {
@@ -55,7 +60,7 @@ export class Registry {
   readonly #composer: Composer;
   readonly #changes: Changes;
   readonly #pollInterval: number | null;
-  readonly #listeners = new Set<(release: Release) => void>();
+  readonly #listeners = new Set<ReleaseListener>();
   #release: Release | null = null;
   #revision = -1;
   #poll: Timer | null = null;
@@ -83,10 +88,13 @@ export class Registry {
     return this.#release;
   }
 
-  /** Called with each new release, in order. A listener that throws is logged and does not stop the others. Returns a stop function. */
-  onRelease(listener: (release: Release) => void): () => void {
+  /**
+   * Called with each new release, in order. Where it returns a promise, a push waits for it, at most `ADOPTION_WAIT`, so that who
+   * pushes a schema can use it at once. A listener that throws is logged and does not stop the others. Returns a stop function.
+   */
+  onRelease(listener: ReleaseListener): () => void {
     // Wrapped, so that the same function given twice is two listeners with a stop of their own.
-    const own = (release: Release): void => listener(release);
+    const own: ReleaseListener = (release) => listener(release);
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
   }
@@ -169,7 +177,7 @@ export class Registry {
   async refresh(): Promise<void> {
     const stored = await this.store.release();
     if (stored.revision <= this.#revision) return;
-    if (stored.body !== null && stored.digest !== this.#release?.digest) this.#publish(await this.#load(stored.body), stored.revision);
+    if (stored.body !== null && stored.digest !== this.#release?.digest) await this.#publish(await this.#load(stored.body), stored.revision);
     this.#revision = Math.max(this.#revision, stored.revision);
     this.metrics.services.set((await this.store.active()).length);
   }
@@ -197,7 +205,7 @@ export class Registry {
     }
   }
 
-  #publish(release: Release, revision: number): void {
+  async #publish(release: Release, revision: number): Promise<void> {
     // A look at the store that began before our own change must not bring the release before it back.
     if (revision < this.#revision) return;
     this.#revision = revision;
@@ -205,12 +213,24 @@ export class Registry {
     this.#release = release;
     this.metrics.releases.inc();
     this.metrics.services.set([...release.subgraphs.values()].filter((target) => target.name !== LIVE_SUBGRAPH).length);
-    for (const listener of this.#listeners) this.#tell(listener, release);
+    const adopted = Promise.all([...this.#listeners].map((listener) => this.#tell(listener, release)));
+    await this.#within(ADOPTION_WAIT, adopted);
   }
 
-  #tell(listener: (release: Release) => void, release: Release): void {
+  /** Never rejects, since a listener's failure is not the pusher's. */
+  #within(ms: number, work: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.clock.after(ms, resolve);
+      void work.finally(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+  }
+
+  async #tell(listener: ReleaseListener, release: Release): Promise<void> {
     try {
-      listener(release);
+      await listener(release);
     } catch (thrown) {
       this.log.error({ err: thrown, release: release.digest }, 'a release listener failed');
     }

@@ -185,7 +185,7 @@ describe('following one', () => {
 
   it('pushes all of it as one change', async () => {
     let releases = 0;
-    registry.onRelease(() => (releases += 1));
+    registry.onRelease(() => void (releases += 1));
     const { follower } = await follow();
     expect(follower.first).toEqual({ kind: 'pushed', services: ['users', 'deals'], removed: [], failed: [] });
     expect(releases).toBe(1);

@@ -1,0 +1,47 @@
+import { mkdirSync } from 'node:fs';
+import { type Authenticator } from '../access/identity.ts';
+import { createAuthenticator } from '../access/authenticator.ts';
+import { type Clock, systemClock } from '../kit/clock.ts';
+import { MillraceError } from '../kit/errors.ts';
+import { type Logger, createLogger } from '../kit/log.ts';
+import { Metrics } from '../kit/metrics.ts';
+import { type Random, systemRandom } from '../kit/random.ts';
+import { toSqliteError } from '../kit/sqlite.ts';
+import { resolve } from 'node:path';
+import type { Config } from './config.ts';
+import { serverErrors } from './errors.ts';
+import { type RoomOptions, roomOptions } from './room-options.ts';
+
+/** What every part of the program stands on. */
+export type Base = {
+  readonly config: Config;
+  readonly rooms: RoomOptions;
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly authenticator: Authenticator;
+  /** What has been opened, closed in reverse, also where the start fails half way. */
+  readonly closing: AsyncDisposableStack;
+};
+
+const LOOPBACK = /^(localhost|127(\.\d+){3}|::1|\[::1\])$/;
+
+/** Throws HOST_NOT_LOOPBACK, DATA_UNUSABLE, ACCESS_MISCONFIGURED. */
+export function createBase(config: Config, closing: AsyncDisposableStack): Base {
+  if (config.mode === 'dev' && !LOOPBACK.test(config.host)) {
+    throw new MillraceError(serverErrors.HOST_NOT_LOOPBACK, `host is ${config.host}: dev mode, whose tokens anybody can make, listens on this machine only`);
+  }
+  const dataDir = resolve(config.dataDir);
+  try {
+    mkdirSync(dataDir, { recursive: true });
+  } catch (error) {
+    throw toSqliteError(error, dataDir);
+  }
+  const rooms = roomOptions(config);
+  const log = createLogger(config.log.level);
+  const metrics = new Metrics();
+  const authenticator = createAuthenticator({ ...rooms.authenticator, clock: systemClock, log, metrics });
+  return { config, rooms, dataDir, clock: systemClock, random: systemRandom, log, metrics, authenticator, closing };
+}

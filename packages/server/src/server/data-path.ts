@@ -1,0 +1,47 @@
+import { join } from 'node:path';
+import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded.ts';
+import { type BrokersMetrics, createBrokersMetrics } from '../brokers/metrics.ts';
+import type { Channels } from '../channels/channels.ts';
+import { MEMORY_CHANNELS_DEFAULTS, MemoryChannels } from '../channels/memory.ts';
+import { createChannelsMetrics } from '../channels/metrics.ts';
+import { openSqliteJournal } from '../channels/sqlite-journal.ts';
+import { EventTrace } from '../ingest/event-trace.ts';
+import { IngestWorker } from '../ingest/ingest-worker.ts';
+import { createIngestMetrics } from '../ingest/metrics.ts';
+import type { Base } from './base.ts';
+import type { Topics } from './graph.ts';
+
+export type DataPath = {
+  readonly log: EmbeddedLog;
+  readonly channels: Channels;
+  readonly ingest: IngestWorker;
+  readonly trace: EventTrace;
+  /** Shared by the log and the door to it. */
+  readonly brokersMetrics: BrokersMetrics;
+};
+
+/** The first half of path (a): the durable log, the worker that takes records in, the channels that it publishes to. */
+export function openDataPath(base: Base, topics: Topics): DataPath {
+  const { closing, clock, random, metrics, rooms, log: logger } = base;
+  const brokersMetrics = createBrokersMetrics(metrics);
+  const log = openEmbeddedLog(join(base.dataDir, 'events.sqlite'), { logger, metrics: brokersMetrics, clock }, rooms.embeddedLog);
+  closing.defer(() => log.close());
+  const channels = openChannels(base);
+  closing.defer(() => channels.close());
+  const trace = new EventTrace();
+  closing.defer(() => trace.close());
+  const ingest = new IngestWorker(
+    { source: log.source('ingest'), channels, liveTypesFor: (topic) => topics.typesOf(topic), trace, clock, random, logger, metrics: createIngestMetrics(metrics, trace) },
+    rooms.ingest,
+  );
+  closing.defer(() => ingest.stop());
+  return { log, channels, ingest, trace, brokersMetrics };
+}
+
+function openChannels({ config, rooms, dataDir, metrics, clock, random, log: logger }: Base): MemoryChannels {
+  const options = { ...MEMORY_CHANNELS_DEFAULTS, ...rooms.channels };
+  const journal = config.channels.journal
+    ? openSqliteJournal(join(dataDir, 'channels.sqlite'), { maxEvents: options.maxEvents, duplicateWindow: Math.max(options.duplicateWindow, options.maxEvents) })
+    : null;
+  return new MemoryChannels({ logger, metrics: createChannelsMetrics(metrics), clock, random, ...(journal ? { journal } : {}) }, options);
+}
