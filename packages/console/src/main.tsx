@@ -21,10 +21,19 @@ const WELCOME = `# Millrace GraphiQL
 }
 `;
 
+/** A link may bring a query along: /graphql?query=… */
+const linked = new URLSearchParams(window.location.search).get('query');
+
 const fetcher = createFetcher(new URL('/graphql', window.location.href));
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>
-    <GraphiQL fetcher={fetcher} defaultQuery={WELCOME} defaultHeaders={'{\n  "Authorization": ""\n}'} shouldPersistHeaders={false} />
+    <GraphiQL
+      fetcher={fetcher}
+      defaultQuery={WELCOME}
+      {...(linked === null ? {} : { initialQuery: linked })}
+      defaultHeaders={'{\n  "Authorization": ""\n}'}
+      shouldPersistHeaders={false}
+    />
   </StrictMode>,
 );

@@ -120,6 +120,14 @@ describe.skipIf(CHROMIUM === undefined)('GraphiQL in Chromium', () => {
     await page.close();
   });
 
+  it('opens with the query of a link', async () => {
+    const page = await browser.newPage();
+    await page.goto(`${url}?query=${encodeURIComponent('{ hello(name: "link") }')}`);
+    await run(page);
+    await answer(page, 'hello link');
+    await page.close();
+  });
+
   it('says why a connection was refused', async () => {
     const { page } = await open('subscription { count(to: 3) }', '{ "Authorization": "nonsense" }');
     await run(page);

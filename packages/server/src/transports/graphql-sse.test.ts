@@ -142,6 +142,25 @@ describe('graphql-sse: distinct connections', () => {
     await server.untilConnections(0);
   });
 
+  it('answers 503 where the session cannot be opened in time, and ends one that comes for a client that left', async () => {
+    const clock = new ManualClock();
+    const server = await start({ clock });
+    const gate = Promise.withResolvers<void>();
+    server.host.gate = gate.promise;
+    const late = fetch(graphqlUrl(server.sse, { query: '{ hello }' }), { headers: SSE });
+    const abort = new AbortController();
+    const left = fetch(graphqlUrl(server.sse, { query: '{ hello }' }), { headers: SSE, signal: abort.signal });
+    while (server.host.hellos.length < 2) await new Promise(setImmediate);
+    abort.abort();
+    await expect(left).rejects.toThrow();
+    clock.advance(11_000);
+    gate.resolve();
+    const response = await late;
+    expect([response.status, await codeOf(response)]).toEqual([503, 'CONNECTION_LIMIT']);
+    await server.untilConnections(0);
+    expect(server.host.sessions.map((session) => session.ended)).toEqual([1, 1]);
+  });
+
   it('takes Last-Event-ID from the header, else from the URL, and not one that is too long', async () => {
     const server = await start();
     const params = { query: 'subscription { count(to: 3) }' };
@@ -342,6 +361,17 @@ describe('graphql-sse: single connection', () => {
     expect([full.status, full.headers.get('retry-after'), await codeOf(full)]).toEqual([503, '5', 'STREAM_LIMIT']);
     await fetch(`${server.sse}?token=${token}`, { headers: SSE });
     await reserve(server);
+  });
+
+  it('answers an operation that waits when its stream closes', async () => {
+    const server = await start();
+    const token = await reserve(server);
+    const session = server.host.sessions[0]!;
+    session.start = (id, request) => void session.started.push({ id, request, stopped: false });
+    const asked = operation(server, token, 'never-decided', '{ hello }');
+    while (session.started.length === 0) await new Promise(setImmediate);
+    session.transport.close(closeReasons.goingAway);
+    expect((await asked).status).toBe(202);
   });
 
   it('ends every operation and the token when the stream closes', async () => {

@@ -146,7 +146,9 @@ class SseHandler {
       throw refusal('STREAM_METHOD', 'a mutation cannot be run with GET; use POST');
     }
     const stream = await this.#session(x, new SseStream(this.#shared, sseDistinctCodec, () => undefined), this.#options.reservationMs);
-    if (x.res.destroyed || stream.state === 'closed') return;
+    if (stream.state === 'closed') throw refusal('CONNECTION_LIMIT', 'the session could not be opened in time');
+    // The client left while its token was being verified; nobody else would end the session.
+    if (x.res.destroyed) return stream.close(closeReasons.goingAway);
     stream.open(x.res, x.cors);
     const request: GraphqlRequest = { ...params, lastCursor: lastEventId(x) };
     stream.start(

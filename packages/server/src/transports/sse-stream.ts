@@ -165,6 +165,8 @@ export class SseStream implements Transport, WheelEntry {
   }
 
   #stopWork(): void {
+    // Requests that still wait to hear whether their operation runs are answered by these.
+    for (const end of this.operations.values()) end();
     this.operations.clear();
     this.session?.end();
     this.session = null;
