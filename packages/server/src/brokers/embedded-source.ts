@@ -55,6 +55,7 @@ export class EmbeddedSource implements EventSource, Participant {
   readonly #deleteRetry: StatementSync;
   readonly #updateCommitted: StatementSync;
   readonly #updateWindow: StatementSync;
+  readonly #settledCounts: Readonly<Record<Settlement['kind'], { inc(): void }>>;
   readonly #retries = new RetrySchedule();
   /** Keys with a waiting retry, and what came after it: held back, so that order per key survives a restart in the middle of a retry. */
   readonly #parked = new Map<string, { waiting: number; held: SourceRecord[] }>();
@@ -80,6 +81,8 @@ export class EmbeddedSource implements EventSource, Participant {
     this.#group = group;
     this.#options = options;
     this.#deps = deps;
+    const child = (kind: Settlement['kind']) => deps.metrics.settled.labels(group, kind);
+    this.#settledCounts = { done: child('done'), retry: child('retry'), dead: child('dead') };
     this.#upsertRetry = deps.db.prepare('INSERT OR REPLACE INTO retry (consumer, position, due, attempt, first_error, last_error) VALUES (?, ?, ?, ?, ?, ?)');
     this.#deleteRetry = deps.db.prepare('DELETE FROM retry WHERE consumer = ? AND position = ?');
     this.#updateCommitted = deps.db.prepare('UPDATE consumer SET committed = ? WHERE name = ?');
@@ -123,7 +126,7 @@ export class EmbeddedSource implements EventSource, Participant {
     this.#unwritten = true;
     this.#unsettledBytes -= recordBytes(record);
     if (!retry) this.#unsettled -= 1;
-    this.#deps.metrics.settled.inc({ group: this.#group, kind: settlement.kind });
+    this.#settledCounts[settlement.kind].inc();
     this.#apply(record, position, retry, settlement);
     this.#wake();
   }

@@ -60,6 +60,7 @@ export class MemoryChannels implements Channels {
   readonly #writer: JournalWriter | null;
   readonly #startedAt: number;
   readonly #absent = new Recent<true>(KNOWN_ABSENT);
+  readonly #counts: Readonly<Record<PublishResult['kind'], { inc(): void }>>;
   #staged: Channel[] = [];
   #sweepTimer: Timer;
   #closed = false;
@@ -70,6 +71,8 @@ export class MemoryChannels implements Channels {
     this.#random = deps.random ?? systemRandom;
     this.#logger = deps.logger;
     this.#metrics = deps.metrics;
+    const child = (result: PublishResult['kind']) => deps.metrics.published.labels(result);
+    this.#counts = { published: child('published'), duplicate: child('duplicate'), stale: child('stale'), 'no-interest': child('no-interest') };
     this.#startedAt = this.#clock.now();
     this.#table = new ChannelTable(this.#options.maxTotalBytes, deps.metrics);
     this.#writer = deps.journal ? new JournalWriter(deps.journal, this.#clock, deps.logger, deps.metrics) : null;
@@ -155,7 +158,7 @@ export class MemoryChannels implements Channels {
   }
 
   #count(result: PublishResult): PublishResult {
-    this.#metrics.published.inc({ result: result.kind });
+    this.#counts[result.kind].inc();
     return result;
   }
 
