@@ -35,7 +35,14 @@ describe.skipIf(noBrowser)('the board and faults', () => {
     board = await buildBoard();
     browser = await launchBrowser();
     standIn = await startStandIn();
-    crm = await startCrm({ eventsUrl: standIn.eventsUrl, graphqlUrl: standIn.url, boardDir: board.directory, ports: ANY_PORTS, everyMs: 0, issueToken: standIn.issueToken });
+    crm = await startCrm({
+      eventsUrl: standIn.eventsUrl,
+      graphqlUrl: standIn.url,
+      boardDir: board.directory,
+      ports: ANY_PORTS,
+      everyMs: 0,
+      issueToken: (claims) => standIn.issueToken(claims),
+    });
     standIn.connect(ask);
   });
 
@@ -53,20 +60,20 @@ describe.skipIf(noBrowser)('the board and faults', () => {
     const [first, second] = [await someDeal('nordwind', 'proposal'), await someDeal('nordwind', 'qualified')];
     await move('nordwind', first.id, 'negotiation');
     await inStage(page, first.id, 'negotiation').waitFor();
-    const queries = standIn.boardQueries();
+    const queries = standIn.boardQueries;
     standIn.cut();
     await move('nordwind', second.id, 'won');
     await inStage(page, second.id, 'won').waitFor();
     expect(await page.locator('.pill').textContent()).toContain('Live');
-    expect(standIn.boardQueries()).toBe(queries);
+    expect(standIn.boardQueries).toBe(queries);
     expect(faults).toEqual([]);
   });
 
   test('without a cursor to continue from it reads the board anew', async () => {
     const { page, faults } = await openBoard(browser, crm.boardUrl, 'maya');
-    const queries = standIn.boardQueries();
+    const queries = standIn.boardQueries;
     standIn.cut();
-    await expect.poll(() => standIn.boardQueries(), { timeout: 10_000 }).toBeGreaterThan(queries);
+    await expect.poll(() => standIn.boardQueries, { timeout: 10_000 }).toBeGreaterThan(queries);
     await expect.poll(() => page.locator('.pill').textContent(), { timeout: 10_000 }).toContain('Live');
     expect(faults).toEqual([]);
   });
@@ -74,10 +81,10 @@ describe.skipIf(noBrowser)('the board and faults', () => {
   test('a gap is said, and the board is read anew', async () => {
     const { page, faults } = await openBoard(browser, crm.boardUrl, 'jonas');
     await page.getByRole('button', { name: 'Activity' }).click();
-    const queries = standIn.boardQueries();
+    const queries = standIn.boardQueries;
     standIn.tellGap(17);
     await page.getByText('17 changes were missed; the board was read anew').waitFor();
-    await expect.poll(() => standIn.boardQueries(), { timeout: 10_000 }).toBeGreaterThan(queries);
+    await expect.poll(() => standIn.boardQueries, { timeout: 10_000 }).toBeGreaterThan(queries);
     expect(faults).toEqual([]);
   });
 
@@ -86,7 +93,10 @@ describe.skipIf(noBrowser)('the board and faults', () => {
     const deal = await someDeal('kestrel', 'qualified');
     standIn.failMutations('the monolith is closed for stock-taking');
     await card(page, deal.id).hover();
-    await page.getByRole('combobox', { name: `Stage of ${deal.title}`, exact: true }).first().selectOption('won');
+    await page
+      .getByRole('combobox', { name: `Stage of ${deal.title}`, exact: true })
+      .first()
+      .selectOption('won');
     await page.getByRole('alert').getByText('closed for stock-taking').waitFor();
     await inStage(page, deal.id, 'qualified').waitFor();
     standIn.failMutations(null);

@@ -137,7 +137,9 @@ describe.skipIf(noBrowser)('the deals board', () => {
     const { page } = await openBoard(browser, crm.boardUrl, 'owen');
     const session = await page.context().newCDPSession(page);
     const { nodes } = await session.send('Accessibility.getFullAXTree');
-    const operable = nodes.filter((node) => ['button', 'link', 'combobox', 'checkbox', 'textbox', 'listitem'].includes(String(node.role?.value)) && !node.ignored);
+    const operable = nodes.filter(
+      (node) => ['button', 'link', 'combobox', 'checkbox', 'textbox', 'listitem'].includes(String(node.role?.value)) && !node.ignored,
+    );
     expect(operable.length).toBeGreaterThan(40);
     const nameless = operable.filter((node) => node.role?.value !== 'listitem' && !node.name?.value);
     expect(nameless.map((node) => node.role?.value)).toEqual([]);

@@ -32,7 +32,9 @@ export async function buildBoard(): Promise<{ readonly directory: string; remove
   const board = join(import.meta.dirname, '../../examples/crm/board');
   // Without the runner's NODE_ENV=test, which would build React's slow development version.
   const { NODE_ENV: _, ...env } = process.env;
-  await promisify(execFile)(process.execPath, [vite, 'build', board, '--outDir', directory, '--emptyOutDir', '--logLevel', 'error'], { env });
+  await promisify(execFile)(process.execPath, [vite, 'build', board, '--outDir', directory, '--emptyOutDir', '--logLevel', 'error'], {
+    env,
+  });
   return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 

@@ -34,7 +34,13 @@ function tearable(): { readonly client: LiveClient; tear(): void } {
       sockets.push(this);
     }
   }
-  const client = createLiveClient({ url: millrace.addresses.ws, token: () => token, webSocket: Captured, backOff: { firstMs: 5, mostMs: 50 }, lingerMs: 0 });
+  const client = createLiveClient({
+    url: millrace.addresses.ws,
+    token: () => token,
+    webSocket: Captured,
+    backOff: { firstMs: 5, mostMs: 50 },
+    lingerMs: 0,
+  });
   return { client, tear: () => sockets.at(-1)?.terminate() };
 }
 
@@ -74,7 +80,9 @@ test('events arrive, and after a torn connection those that came meanwhile: none
 test('what cannot be continued is a gap, not a silence', async () => {
   const { client, tear } = tearable();
   const inbox = new Inbox<string>();
-  await subscriptionsAre(millrace, 1, () => client.subscribe<Data>({ query: WITHOUT_CURSOR, onEvent: () => inbox.push('event'), onGap: ({ reason }) => inbox.push(reason) }));
+  await subscriptionsAre(millrace, 1, () =>
+    client.subscribe<Data>({ query: WITHOUT_CURSOR, onEvent: () => inbox.push('event'), onGap: ({ reason }) => inbox.push(reason) }),
+  );
   tear();
   await inbox.until((items) => items.length === 1);
   expect(inbox.items).toEqual(['not-resumable']);

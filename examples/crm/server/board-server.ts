@@ -45,9 +45,7 @@ function refuseStrangers(request: IncomingMessage): void {
 }
 
 function configOf({ wsUrl, graphqlUrl }: BoardOptions) {
-  const people = COMPANIES.flatMap((company) =>
-    company.users.map((user) => ({ ...user, tenant: company.id, company: company.name })),
-  );
+  const people = COMPANIES.flatMap((company) => company.users.map((user) => ({ ...user, tenant: company.id, company: company.name })));
   return { wsUrl, graphqlUrl, people };
 }
 

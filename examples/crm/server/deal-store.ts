@@ -92,7 +92,9 @@ export class DealStore extends DealReader {
       if (!before) return null;
       const row: DealRow = { ...before, ...patch, rev: before.rev + 1, updated_at: new Date().toISOString() };
       this.db
-        .prepare('UPDATE deals SET title = ?, value = ?, stage_id = ?, owner_id = ?, rev = ?, updated_at = ? WHERE company_id = ? AND id = ?')
+        .prepare(
+          'UPDATE deals SET title = ?, value = ?, stage_id = ?, owner_id = ?, rev = ?, updated_at = ? WHERE company_id = ? AND id = ?',
+        )
         .run(row.title, row.value, row.stage_id, row.owner_id, row.rev, row.updated_at, company, id);
       this.#publish('changed', row, before, by);
       return row;
@@ -108,7 +110,9 @@ export class DealStore extends DealReader {
         .prepare('UPDATE deals SET deleted = 1, rev = ?, updated_at = ? WHERE company_id = ? AND id = ?')
         .run(row.rev, row.updated_at, company, id);
       this.db
-        .prepare('DELETE FROM deals WHERE deleted = 1 AND rowid NOT IN (SELECT rowid FROM deals WHERE deleted = 1 ORDER BY updated_at DESC LIMIT ?)')
+        .prepare(
+          'DELETE FROM deals WHERE deleted = 1 AND rowid NOT IN (SELECT rowid FROM deals WHERE deleted = 1 ORDER BY updated_at DESC LIMIT ?)',
+        )
         .run(TOMBSTONES);
       this.#publish('deleted', row, before, by);
       return row;

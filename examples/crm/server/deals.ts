@@ -15,7 +15,8 @@ export function dealsSubgraph(deals: DealReader, monolith: MonolithCommands): Su
   return {
     sdl: readFileSync(new URL('../schemas/deals.graphql', import.meta.url), 'utf8'),
     root: {
-      deals: ({ stageId, first }, { tenant }) => deals.list(tenant, stageId === undefined ? null : (stageId as string | null), firstOf(first)).map(toDeal),
+      deals: ({ stageId, first }, { tenant }) =>
+        deals.list(tenant, stageId === undefined ? null : (stageId as string | null), firstOf(first)).map(toDeal),
       deal: ({ id }, { tenant }) => toDealOrNull(deals.get(tenant, id as string)),
       moveDeal: async ({ id, stageId }, { tenant }) => toDeal(await monolith.move(tenant, id as string, stageId as string)),
       createDeal: async (args, { tenant }) => toDeal(await monolith.create(tenant, newDealOf(args))),

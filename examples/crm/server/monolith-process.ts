@@ -30,12 +30,26 @@ export async function startMonolith(options: MonolithOptions): Promise<Monolith>
   const { eventsToken, ...plain } = options;
   const child = fork(
     new URL('./monolith.ts', import.meta.url),
-    ['--data', plain.dataFile, '--events', plain.eventsUrl, '--port', `${plain.port}`, '--every', `${plain.everyMs}`, '--seed', `${plain.seed}`],
+    [
+      '--data',
+      plain.dataFile,
+      '--events',
+      plain.eventsUrl,
+      '--port',
+      `${plain.port}`,
+      '--every',
+      `${plain.everyMs}`,
+      '--seed',
+      `${plain.seed}`,
+    ],
     // No arguments of this process's own Node: under a debugger or a test runner they would be wrong for the child.
     { execArgv: [], env: { ...process.env, MONOLITH_TOKEN: secret, ...(eventsToken ? { MONOLITH_EVENTS_TOKEN: eventsToken } : {}) } },
   );
   const gone = once(child, 'exit');
-  const ready = await Promise.race([once(child, 'message'), gone.then(([code]) => Promise.reject(new Error(`the monolith ended with code ${String(code)}`)))]);
+  const ready = await Promise.race([
+    once(child, 'message'),
+    gone.then(([code]) => Promise.reject(new Error(`the monolith ended with code ${String(code)}`))),
+  ]);
   const { url } = ready[0] as { url: string };
   return {
     url,

@@ -3,8 +3,6 @@ import { DatabaseSync } from 'node:sqlite';
 import { COMPANIES, STAGES } from './companies.ts';
 import type { Subgraph } from './subgraph.ts';
 
-type StageRow = { readonly id: string; readonly name: string; readonly position: number; readonly probability: number; readonly kind: string };
-
 /** Stages under the names that each company gave them, in a store of its own. `close` ends the store. */
 export function pipelinesSubgraph(path: string): Subgraph & { close(): void } {
   const db = new DatabaseSync(path);
@@ -18,8 +16,8 @@ export function pipelinesSubgraph(path: string): Subgraph & { close(): void } {
   const one = db.prepare('SELECT id, name, position, probability, kind FROM stages WHERE company = ? AND id = ?');
   return {
     sdl: readFileSync(new URL('../schemas/pipelines.graphql', import.meta.url), 'utf8'),
-    root: { stages: (_args, { tenant }) => all.all(tenant) as unknown as StageRow[] },
-    entities: { Stage: ({ id }, { tenant }) => (one.get(tenant, String(id)) as unknown as StageRow | undefined) ?? null },
+    root: { stages: (_args, { tenant }) => all.all(tenant) },
+    entities: { Stage: ({ id }, { tenant }) => one.get(tenant, String(id)) ?? null },
     close: () => db.close(),
   };
 }

@@ -8,7 +8,14 @@ const OPEN_DEALS = { few: 16, many: 22 } as const;
 const CLOSED_DEALS = 4;
 
 /** Deals in each stage at the start: a funnel, as a healthy board is. */
-const SEED = [['prospecting', 5], ['qualified', 5], ['proposal', 4], ['negotiation', 3], ['won', 2], ['lost', 1]] as const;
+const SEED = [
+  ['prospecting', 5],
+  ['qualified', 5],
+  ['proposal', 4],
+  ['negotiation', 3],
+  ['won', 2],
+  ['lost', 1],
+] as const;
 
 /** Fills an empty store, without events: history has none. */
 export function seedDeals(store: DealStore, random: Random): void {
@@ -27,7 +34,8 @@ export function liveOneMoment(store: DealStore, random: Random): void {
   const settled = ['won', 'lost'].flatMap((stage) => deals.filter((deal) => deal.stage_id === stage).slice(CLOSED_DEALS));
   const old = settled[0];
   if (old) store.delete(company.id, old.id, 'archive');
-  else if (open.length < OPEN_DEALS.few || (open.length < OPEN_DEALS.many && random() < 0.14)) createDeal(store, company, random, 'prospecting', false);
+  else if (open.length < OPEN_DEALS.few || (open.length < OPEN_DEALS.many && random() < 0.14))
+    createDeal(store, company, random, 'prospecting', false);
   else changeDeal(store, company, pick(random, open), random);
 }
 

@@ -33,7 +33,13 @@ export type CrmOptions = {
   readonly seed?: number;
 };
 
-export type CrmPorts = { readonly board: number; readonly deals: number; readonly users: number; readonly pipelines: number; readonly monolith: number };
+export type CrmPorts = {
+  readonly board: number;
+  readonly deals: number;
+  readonly users: number;
+  readonly pipelines: number;
+  readonly monolith: number;
+};
 
 export const CRM_PORTS: CrmPorts = { board: 4010, deals: 4011, users: 4012, pipelines: 4013, monolith: 4014 };
 
@@ -87,7 +93,11 @@ async function startParts(options: CrmOptions, cleanups: (() => unknown)[]): Pro
   cleanups.push(() => pipelines.close());
 
   const subgraphs: Crm['subgraphs'][number][] = [];
-  const parts = [['deals', dealsSubgraph(reader, monolith.commands)], ['users', users], ['pipelines', pipelines]] as const;
+  const parts = [
+    ['deals', dealsSubgraph(reader, monolith.commands)],
+    ['users', users],
+    ['pipelines', pipelines],
+  ] as const;
   for (const [name, subgraph] of parts) {
     const running = await serveSubgraph(subgraph, ports[name]);
     cleanups.push(() => running.stop());

@@ -1,13 +1,4 @@
-import {
-  buildASTSchema,
-  concatAST,
-  execute,
-  GraphQLError,
-  type GraphQLSchema,
-  parse,
-  specifiedRules,
-  validate,
-} from 'graphql';
+import { buildASTSchema, concatAST, execute, GraphQLError, type GraphQLSchema, parse, specifiedRules, validate } from 'graphql';
 import { companyOf } from './companies.ts';
 import { HttpError, readJson, type Running, sendJson, serve } from './http.ts';
 
@@ -55,7 +46,14 @@ export async function serveSubgraph(subgraph: Subgraph, port: number): Promise<R
   return { ...running, url: `${running.url}/graphql` };
 }
 
-async function answer(schema: GraphQLSchema, rootValue: unknown, query: string, variables: unknown, operationName: unknown, tenant: string) {
+async function answer(
+  schema: GraphQLSchema,
+  rootValue: unknown,
+  query: string,
+  variables: unknown,
+  operationName: unknown,
+  tenant: string,
+) {
   try {
     const document = parse(query, { maxTokens: 20_000 });
     const errors = validate(schema, document, specifiedRules);

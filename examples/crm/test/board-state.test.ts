@@ -10,7 +10,13 @@ const USERS = [{ id: 'ines', name: 'Ines Albrecht', jobTitle: 'Head of Sales' }]
 
 function deal(id: string, rev: number, more: Partial<DealData> = {}): DealData {
   const base = { id, title: `Deal ${id}`, account: 'Elbe Pharma', value: 100, currency: 'EUR', stageId: 'proposal', ownerId: 'ines', rev };
-  return { ...base, updatedAt: '2026-01-01T00:00:00Z', stage: { id: 'proposal', name: 'Proposal' }, owner: { id: 'ines', name: 'Ines Albrecht' }, ...more };
+  return {
+    ...base,
+    updatedAt: '2026-01-01T00:00:00Z',
+    stage: { id: 'proposal', name: 'Proposal' },
+    owner: { id: 'ines', name: 'Ines Albrecht' },
+    ...more,
+  };
 }
 
 function event(action: DealEventData['action'], data: DealData | null, more: Partial<DealEventData> = {}): BoardAction {
@@ -23,7 +29,12 @@ const run = (...actions: BoardAction[]) => actions.reduce(reduceBoard, EMPTY_BOA
 const revs = (state: ReturnType<typeof run>) => Object.fromEntries([...state.deals].map(([id, { rev }]) => [id, rev]));
 
 test('what comes before the first answer is held, then applied where it is newer', () => {
-  const state = run(event('CHANGED', deal('a', 3)), event('ADDED', deal('b', 1)), event('CHANGED', deal('c', 2)), snapshot(deal('a', 2), deal('c', 5)));
+  const state = run(
+    event('CHANGED', deal('a', 3)),
+    event('ADDED', deal('b', 1)),
+    event('CHANGED', deal('c', 2)),
+    snapshot(deal('a', 2), deal('c', 5)),
+  );
   expect(revs(state)).toEqual({ a: 3, b: 1, c: 5 });
   expect(state.feed.map(({ change }) => change.kind)).toEqual(['added', 'edited']);
 });
@@ -48,7 +59,17 @@ test('moves, values and owners are told apart', () => {
 });
 
 test('without the enriched part the published event is enough', () => {
-  const raw = { id: 'a', title: 'Deal a', account: 'Elbe Pharma', value: 120, currency: 'EUR', stage_id: 'won', owner_id: 'ines', rev: 2, updated_at: '' };
+  const raw = {
+    id: 'a',
+    title: 'Deal a',
+    account: 'Elbe Pharma',
+    value: 120,
+    currency: 'EUR',
+    stage_id: 'won',
+    owner_id: 'ines',
+    rev: 2,
+    updated_at: '',
+  };
   const state = run(snapshot(deal('a', 1)), event('CHANGED', null, { id: 'a', raw }));
   expect(state.deals.get('a')).toMatchObject({ stageId: 'won', value: 120, ownerName: 'Ines Albrecht' });
 });

@@ -9,7 +9,13 @@ let crm: Crm;
 
 beforeAll(async () => {
   standIn = await startStandIn();
-  crm = await startCrm({ eventsUrl: standIn.eventsUrl, graphqlUrl: standIn.url, ports: ANY_PORTS, everyMs: 0, issueToken: async ({ tenant, user }) => `${tenant}/${user}` });
+  crm = await startCrm({
+    eventsUrl: standIn.eventsUrl,
+    graphqlUrl: standIn.url,
+    ports: ANY_PORTS,
+    everyMs: 0,
+    issueToken: async ({ tenant, user }) => `${tenant}/${user}`,
+  });
 });
 
 afterAll(async () => {
@@ -33,7 +39,9 @@ test.each(['deals', 'users', 'pipelines'])('%s gives nothing without a tenant th
     expect(data).toBeNull();
     expect(errors?.[0]?.extensions?.code).toBe('UNAUTHENTICATED');
   }
-  expect((await ask(name, '{ _service { sdl } }')).data?.['_service']).toEqual({ sdl: crm.subgraphs.find((subgraph) => subgraph.name === name)?.sdl });
+  expect((await ask(name, '{ _service { sdl } }')).data?.['_service']).toEqual({
+    sdl: crm.subgraphs.find((subgraph) => subgraph.name === name)?.sdl,
+  });
 });
 
 test('every company has a board of its own size and none of another', async () => {
@@ -51,7 +59,8 @@ test('every company has a board of its own size and none of another', async () =
 });
 
 test('entities of another company are not found', async () => {
-  const users = '{ _entities(representations: [{ __typename: "User", id: "ines" }, { __typename: "User", id: "maya" }]) { ... on User { name } } }';
+  const users =
+    '{ _entities(representations: [{ __typename: "User", id: "ines" }, { __typename: "User", id: "maya" }]) { ... on User { name } } }';
   expect((await ask('users', users, 'nordwind')).data).toEqual({ _entities: [{ name: 'Ines Albrecht' }, null] });
   const unknown = '{ _entities(representations: [{ __typename: "constructor", id: "1" }]) { __typename } }';
   expect((await ask('users', unknown, 'nordwind')).errors?.[0]?.message).toContain('no entity type');
@@ -75,16 +84,20 @@ test.each([
 });
 
 test('the sign-in hands out tokens by JSON only, and only for people who exist', async () => {
-  const post = (body: string, type = 'application/json') => fetch(`${crm.boardUrl}token`, { method: 'POST', headers: { 'content-type': type }, body });
+  const post = (body: string, type = 'application/json') =>
+    fetch(`${crm.boardUrl}token`, { method: 'POST', headers: { 'content-type': type }, body });
   expect(await (await post('{"user":"maya"}')).json()).toEqual({ token: 'harbor/maya' });
   expect((await post('{"user":"maya"}', 'text/plain')).status).toBe(415);
   expect((await post('{"user":"constructor"}')).status).toBe(404);
   expect((await post('[')).status).toBe(400);
 });
 
-test.each(['/../package.json', '/%2e%2e/package.json', '/..%2fpackage.json', '/assets/../../server/main.ts'])('%s stays closed', async (path) => {
-  expect(await statusOf(path)).toBe(404);
-});
+test.each(['/../package.json', '/%2e%2e/package.json', '/..%2fpackage.json', '/assets/../../server/main.ts'])(
+  '%s stays closed',
+  async (path) => {
+    expect(await statusOf(path)).toBe(404);
+  },
+);
 
 test('the board answers to this machine only', async () => {
   expect(await statusOf('/config.json', 'evil.example')).toBe(403);
@@ -92,7 +105,13 @@ test('the board answers to this machine only', async () => {
 });
 
 test('it ends as a whole: the monolith too', async () => {
-  const other = await startCrm({ eventsUrl: standIn.eventsUrl, graphqlUrl: standIn.url, ports: ANY_PORTS, everyMs: 1, issueToken: async () => '' });
+  const other = await startCrm({
+    eventsUrl: standIn.eventsUrl,
+    graphqlUrl: standIn.url,
+    ports: ANY_PORTS,
+    everyMs: 1,
+    issueToken: async () => '',
+  });
   await other.stop();
   await other.stop();
   expect(() => process.kill(other.monolith.pid, 0)).toThrow(/ESRCH/);

@@ -32,7 +32,9 @@ afterEach(() => {
 });
 
 /** Runs the publisher against `answer` until the outbox is empty. */
-async function publishAll(answer: (batch: readonly Sent[], call: number) => Reply | Error): Promise<{ readonly batches: readonly (readonly Sent[])[]; readonly log: readonly string[] }> {
+async function publishAll(
+  answer: (batch: readonly Sent[], call: number) => Reply | Error,
+): Promise<{ readonly batches: readonly (readonly Sent[])[]; readonly log: readonly string[] }> {
   const batches: Sent[][] = [];
   const log: string[] = [];
   const publisher = new OutboxPublisher({
@@ -41,7 +43,7 @@ async function publishAll(answer: (batch: readonly Sent[], call: number) => Repl
     token: 'secret',
     log: (line) => log.push(line),
     async fetch(_url, init) {
-      const batch = JSON.parse(String(init?.body)) as Sent[];
+      const batch = JSON.parse(init?.body as string) as Sent[];
       batches.push(batch);
       const reply = answer(batch, batches.length);
       if (reply instanceof Error) throw reply;
@@ -55,7 +57,10 @@ async function publishAll(answer: (batch: readonly Sent[], call: number) => Repl
   return { batches, log };
 }
 
-const accepted = (batch: readonly Sent[]): Reply => ({ status: 202, body: { events: batch.map(({ event_id }) => ({ id: event_id, status: 'accepted' })) } });
+const accepted = (batch: readonly Sent[]): Reply => ({
+  status: 202,
+  body: { events: batch.map(({ event_id }) => ({ id: event_id, status: 'accepted' })) },
+});
 
 test('a change and its event are one transaction, and the event tells what was before', () => {
   const deal = store.create(DEAL, 'ines');
@@ -94,7 +99,10 @@ test('a topic that is not known yet holds the events back; nothing is lost', asy
   store.create(DEAL, 'ines');
   const { batches } = await publishAll((batch, call) =>
     call === 1
-      ? { status: 422, body: { events: [{ id: batch[0]?.event_id, status: 'rejected', code: 'TOPIC_UNKNOWN', reason: 'known topics: none' }] } }
+      ? {
+          status: 422,
+          body: { events: [{ id: batch[0]?.event_id, status: 'rejected', code: 'TOPIC_UNKNOWN', reason: 'known topics: none' }] },
+        }
       : accepted(batch),
   );
   expect(batches.length).toBe(2);
@@ -105,7 +113,11 @@ test('an event that is refused is set aside and does not block those behind it',
   const [bad, good] = [store.create(DEAL, 'ines'), store.create(DEAL, 'ines')];
   const { batches, log } = await publishAll((batch) => ({
     status: 202,
-    body: { events: batch.map(({ id }) => (id === bad.id ? { status: 'rejected', code: 'TENANT_MISSING', reason: 'no tenant' } : { status: 'accepted' })) },
+    body: {
+      events: batch.map(({ id }) =>
+        id === bad.id ? { status: 'rejected', code: 'TENANT_MISSING', reason: 'no tenant' } : { status: 'accepted' },
+      ),
+    },
   }));
   expect(batches.length).toBe(1);
   expect(batches[0]?.map(({ id }) => id)).toEqual([bad.id, good.id]);

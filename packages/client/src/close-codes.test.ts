@@ -6,7 +6,11 @@ import { reconnectAfter } from './close-codes.ts';
 function rowsOfTheSpecification(): [number, string, string][] {
   const text = readFileSync(new URL('../../../spec/protocol.md', import.meta.url), 'utf8');
   const section = text.slice(text.indexOf('### 3.3'), text.indexOf('### 3.4'));
-  return [...section.matchAll(/^\| (\d{4}) \| ([^|]+) \| (now|later|never) \|/gm)].map((row) => [Number(row[1]), row[2] ?? '', row[3] ?? '']);
+  return [...section.matchAll(/^\| (\d{4}) \| ([^|]+) \| (now|later|never) \|/gm)].map((row) => [
+    Number(row[1]),
+    row[2] ?? '',
+    row[3] ?? '',
+  ]);
 }
 
 const rows = rowsOfTheSpecification();

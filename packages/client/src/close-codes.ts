@@ -4,9 +4,7 @@
  */
 export type Reconnect =
   /** `hintMs`: the server named a pause. */
-  | { readonly kind: 'now'; readonly hintMs: number | null }
-  | { readonly kind: 'later' }
-  | { readonly kind: 'never' };
+  { readonly kind: 'now'; readonly hintMs: number | null } | { readonly kind: 'later' } | { readonly kind: 'never' };
 
 const LATER: Reconnect = { kind: 'later' };
 const NEVER: Reconnect = { kind: 'never' };

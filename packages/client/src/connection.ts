@@ -193,7 +193,8 @@ export class Connection {
     clearTimeout(this.#watch);
     if (!this.#wanted) return this.#drop({ kind: 'idle' }, code, reason);
     const decision = reconnectAfter(code, reason);
-    if (decision.kind === 'now') return this.#again(code, reason, decision.hintMs ?? this.#options.backOff.firstMs * this.#options.random());
+    if (decision.kind === 'now')
+      return this.#again(code, reason, decision.hintMs ?? this.#options.backOff.firstMs * this.#options.random());
     if (decision.kind === 'later') return this.#again(code, reason, null);
     // A stale token deserves one more chance with a fresh one; `token` is told, so that it does not answer from a cache.
     if (code === 4403 && reason.includes('TOKEN_EXPIRED') && this.#refused === null && this.#options.token) {
@@ -208,7 +209,8 @@ export class Connection {
     if (this.#openedAt !== null && performance.now() - this.#openedAt > STABLE_MS) this.#attempt = 0;
     this.#openedAt = null;
     // "At once" holds for the first attempt only: a server that keeps sending clients away must not be hammered.
-    const retryInMs = soonMs !== null && this.#attempt === 0 ? soonMs : backOffMs(this.#attempt, this.#options.backOff, this.#options.random);
+    const retryInMs =
+      soonMs !== null && this.#attempt === 0 ? soonMs : backOffMs(this.#attempt, this.#options.backOff, this.#options.random);
     this.#attempt += 1;
     this.#become({ kind: 'waiting', retryInMs, code, reason });
     this.#retry = setTimeout(() => void this.#connect(), retryInMs);

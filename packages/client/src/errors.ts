@@ -15,7 +15,11 @@ export class LiveError extends Error {
   /** WebSocket close code, where there was one. */
   readonly closeCode: number | null;
 
-  constructor(code: LiveErrorCode, message: string, more: { graphqlErrors?: readonly GraphqlError[]; closeCode?: number; cause?: unknown } = {}) {
+  constructor(
+    code: LiveErrorCode,
+    message: string,
+    more: { graphqlErrors?: readonly GraphqlError[]; closeCode?: number; cause?: unknown } = {},
+  ) {
     super(message, more.cause === undefined ? undefined : { cause: more.cause });
     this.name = 'LiveError';
     this.code = code;

@@ -21,7 +21,8 @@ export class LiveIterator<T> implements AsyncIterableIterator<LiveItem<T>> {
 
   constructor(options: IterateOptions, subscribe: (options: SubscribeOptions<T>) => Subscription<T>) {
     const { buffer = 1_000, ...operation } = options;
-    if (!(Number.isInteger(buffer) && buffer >= 1)) throw new RangeError(`buffer: expected a whole number of at least 1, got ${String(buffer)}`);
+    if (!(Number.isInteger(buffer) && buffer >= 1))
+      throw new RangeError(`buffer: expected a whole number of at least 1, got ${String(buffer)}`);
     this.#limit = buffer;
     this.#subscription = subscribe({
       ...operation,

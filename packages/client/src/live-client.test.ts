@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { createLiveClient, type Gap, type LiveClientOptions, type LiveError, type LiveEvent } from './index.ts';
-import { startStandInServer } from './stand-in-server.ts';
+import { type StandInServer, startStandInServer } from '../test/stand-in-server.ts';
 
 type Data = { readonly dealEvent: { readonly action: string; readonly id: string | null } };
-type Server = Awaited<ReturnType<typeof startStandInServer>>;
+type Server = StandInServer;
 
 const QUERY = 'subscription Deals($after: Cursor) { dealEvent(after: $after) { action id missed cursor } }';
 const WITHOUT_CURSOR = 'subscription { dealEvent { action id missed cursor } }';
@@ -41,7 +41,7 @@ function listen(server: Server, options: Partial<LiveClientOptions> = {}, query 
 
 /** Publishes once the server has taken the subscription: what the client has sent is not what the server has read. */
 async function publishWhenTaken(server: Server, count: number, ...ids: readonly number[]): Promise<void> {
-  while (server.taken() < count) await new Promise((resolve) => setImmediate(resolve));
+  while (server.taken < count) await new Promise((resolve) => setImmediate(resolve));
   server.publish(...ids);
 }
 
@@ -128,7 +128,7 @@ test.each([4400, 4401, 4406, 4409, 4429, 1008])('never comes back after %i', asy
   await board.until(() => board.errors.length === 1);
   expect(board.errors[0]).toMatchObject({ code: 'CONNECTION_REFUSED', closeCode: code });
   expect(board.client.state.kind).toBe('closed');
-  expect(server.connections()).toBe(1);
+  expect(server.connections).toBe(1);
   expect(() => board.client.subscribe({ query: QUERY, onEvent: () => {} })).toThrow(/closed/);
 });
 
@@ -165,7 +165,7 @@ test('a refused operation ends with its errors and leaves the connection alone',
   using board = listen(server, {}, 'subscription { noSuchField }');
   await board.until(() => board.errors.length === 1);
   expect(board.errors[0]).toMatchObject({ code: 'OPERATION_REFUSED', message: expect.stringContaining('noSuchField') as string });
-  expect(server.connections()).toBe(1);
+  expect(server.connections).toBe(1);
 });
 
 test('the connection closes when the last subscription has ended, and opens again for the next', async () => {
@@ -177,7 +177,7 @@ test('the connection closes when the last subscription has ended, and opens agai
   const again = board.client.subscribe({ query: QUERY, onEvent: () => {} });
   await board.until(() => board.states.filter((state) => state === 'open').length === 2);
   again.unsubscribe();
-  expect(server.connections()).toBe(2);
+  expect(server.connections).toBe(2);
 });
 
 test('the iterator pauses when its buffer is full and loses nothing', async () => {

@@ -120,11 +120,15 @@ export class Subscription<T> implements AnySubscription {
       const missed = event['missed'];
       return this.#gap({ reason: 'server', missed: typeof missed === 'number' ? missed : null, cursor: this.#cursor });
     }
-    this.#options.onEvent({ data: (result.data ?? null) as T, cursor: typeof cursor === 'string' ? cursor : null, errors: result.errors ?? [] });
+    this.#options.onEvent({
+      data: (result.data ?? null) as T,
+      cursor: typeof cursor === 'string' ? cursor : null,
+      errors: result.errors ?? [],
+    });
   }
 
   refuse(errors: readonly GraphqlError[]): void {
-    if (this.#cursor !== null && errors.some((error) => String(error.extensions?.['code'] ?? '').startsWith('CURSOR'))) {
+    if (this.#cursor !== null && errors.some(isAboutCursor)) {
       this.#cursor = null;
       // The gap is told here; the new start is a first one.
       this.#started = false;
@@ -195,6 +199,11 @@ export class Subscription<T> implements AnySubscription {
 function rootEvent(result: ExecutionResult): Readonly<Record<string, unknown>> | null {
   const [value] = result.data ? Object.values(result.data) : [];
   return isObject(value) ? value : null;
+}
+
+function isAboutCursor(error: GraphqlError): boolean {
+  const code = error.extensions?.['code'];
+  return typeof code === 'string' && code.startsWith('CURSOR');
 }
 
 function escapeRegExp(text: string): string {

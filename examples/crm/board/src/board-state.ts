@@ -23,7 +23,13 @@ export type Change =
   /** The server could not prove that nothing was lost; the board was read anew. */
   | { readonly kind: 'gap'; readonly missed: number | null };
 
-export type FeedItem = { readonly key: number; readonly at: number; readonly by: string | null; readonly latencyMs: number | null; readonly change: Change };
+export type FeedItem = {
+  readonly key: number;
+  readonly at: number;
+  readonly by: string | null;
+  readonly latencyMs: number | null;
+  readonly change: Change;
+};
 
 export type BoardState = {
   readonly stages: readonly Stage[];
@@ -79,7 +85,14 @@ export function reduceBoard(state: BoardState, action: BoardAction): BoardState 
 }
 
 function takeSnapshot(state: BoardState, { stages, users, deals }: BoardAction & { kind: 'snapshot' }): BoardState {
-  let next: BoardState = { ...state, stages, users, deals: new Map(deals.map((deal) => [deal.id, fromData(deal)])), loaded: true, held: [] };
+  let next: BoardState = {
+    ...state,
+    stages,
+    users,
+    deals: new Map(deals.map((deal) => [deal.id, fromData(deal)])),
+    loaded: true,
+    held: [],
+  };
   // What came while the answer was on its way may be in it already: revisions tell.
   for (const event of state.held) next = takeEvent(next, event, Date.now());
   return next;
@@ -92,7 +105,12 @@ function takeEvent(state: BoardState, event: DealEventData, now: number): BoardS
   const known = state.deals.get(id);
   if (event.action === 'DELETED' || event.action === 'LEFT') {
     if (!known) return state;
-    return remember({ ...state, deals: without(state.deals, id), moving: without(state.moving, id) }, { kind: 'deleted', deal: known }, event, now);
+    return remember(
+      { ...state, deals: without(state.deals, id), moving: without(state.moving, id) },
+      { kind: 'deleted', deal: known },
+      event,
+      now,
+    );
   }
   const deal = event.deal ? fromData(event.deal) : event.raw ? fromRaw(event.raw, state.users) : null;
   if (!deal || (known && deal.rev <= known.rev)) return state;

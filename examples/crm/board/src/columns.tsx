@@ -40,7 +40,14 @@ export function Columns({ state, stale, dealsIn, onMove, say }: Props) {
       </p>
       {!state.loaded && columns.length === 0 && <Skeleton />}
       {columns.map(({ stage, deals }) => (
-        <Column key={stage.id} stage={stage} deals={deals} over={over === stage.id} onOver={setOver} onDrop={(id) => dropOn(state, id, stage, move)}>
+        <Column
+          key={stage.id}
+          stage={stage}
+          deals={deals}
+          over={over === stage.id}
+          onOver={setOver}
+          onDrop={(id) => dropOn(state, id, stage, move)}
+        >
           {deals.map((deal) => (
             <DealCard
               key={deal.id}
@@ -80,7 +87,11 @@ type ColumnProps = {
 };
 
 function Column({ stage, deals, over, onOver, onDrop, children }: ColumnProps) {
-  const total = money(deals.reduce((sum, deal) => sum + deal.value, 0), deals[0]?.currency ?? 'EUR', true);
+  const total = money(
+    deals.reduce((sum, deal) => sum + deal.value, 0),
+    deals[0]?.currency ?? 'EUR',
+    true,
+  );
   const allow = (event: DragEvent): void => {
     event.preventDefault();
     event.dataTransfer.dropEffect = 'move';
@@ -134,7 +145,11 @@ function carryKey(key: string, deal: Deal, keys: Keys, carried: Carried): boolea
   if (key === 'ArrowLeft' || key === 'ArrowRight') {
     const next = keys.columns[at + (key === 'ArrowLeft' ? -1 : 1)]?.stage;
     if (next) keys.setCarried({ id: deal.id, to: next.id });
-    keys.say(next ? `${next.name}, ${keys.columns.findIndex(({ stage }) => stage === next) + 1} of ${keys.columns.length}` : 'No stage on that side');
+    keys.say(
+      next
+        ? `${next.name}, ${keys.columns.findIndex(({ stage }) => stage === next) + 1} of ${keys.columns.length}`
+        : 'No stage on that side',
+    );
     return true;
   }
   if (key === ' ' || key === 'Enter') {

@@ -29,16 +29,43 @@ const PONG_TIMEOUT_MS = 5_000;
 
 /** urql over graphql-ws: queries, mutations and subscriptions share one socket and one sign-in. */
 export function connect(url: string, token: () => Promise<string>): Connection {
-  let state: ConnectionState = { kind: 'connecting' };
-  let lastClose = 1006;
-  let resumable = false;
-  const stateListeners = new Set<() => void>();
-  const returnListeners = new Set<(resumed: boolean) => void>();
-  const become = (next: ConnectionState): void => {
-    state = next;
-    for (const listener of stateListeners) listener();
+  const status = new Status();
+  const socket = openSocket(url, token, status);
+  const client = new Client({
+    url,
+    requestPolicy: 'network-only',
+    preferGetMethod: false,
+    exchanges: [
+      subscriptionExchange({
+        enableAllOperations: true,
+        forwardSubscription: (request) => forward(socket, request, () => (status.resumable = true)),
+      }),
+    ],
+  });
+  return {
+    client,
+    state: () => status.state,
+    onState: (listener) => added(status.stateListeners, listener),
+    onReturn: (listener) => added(status.returnListeners, listener),
+    close: () => void socket.dispose(),
   };
+}
 
+class Status {
+  state: ConnectionState = { kind: 'connecting' };
+  /** A cursor has been received, from which a subscription can continue. */
+  resumable = false;
+  lastClose = 1006;
+  readonly stateListeners = new Set<() => void>();
+  readonly returnListeners = new Set<(resumed: boolean) => void>();
+
+  become(next: ConnectionState): void {
+    this.state = next;
+    for (const listener of this.stateListeners) listener();
+  }
+}
+
+function openSocket(url: string, token: () => Promise<string>, status: Status): SocketClient {
   const socket: SocketClient = createSocket({
     url,
     connectionParams: async () => ({ authorization: `Bearer ${await token()}` }),
@@ -49,71 +76,64 @@ export function connect(url: string, token: () => Promise<string>): Connection {
     retryAttempts: Number.POSITIVE_INFINITY,
     shouldRetry: (cause) => !isFinal(cause),
     retryWait: async (retries) => {
-      const wait = SOON_CODES.has(lastClose) && retries === 0 ? Math.random() * 400 : backOff(retries);
-      become({ kind: 'waiting', until: Date.now() + wait });
+      const wait = SOON_CODES.has(status.lastClose) && retries === 0 ? Math.random() * 400 : backOff(retries);
+      status.become({ kind: 'waiting', until: Date.now() + wait });
       await waitOr(wait, 'online');
     },
     on: {
-      connecting: () => become({ kind: 'connecting' }),
+      connecting: () => status.become({ kind: 'connecting' }),
       connected: (_socket, _payload, wasRetry) => {
-        become({ kind: 'live' });
-        if (wasRetry) for (const listener of returnListeners) listener(resumable);
+        status.become({ kind: 'live' });
+        if (wasRetry) for (const listener of status.returnListeners) listener(status.resumable);
       },
       closed: (event) => {
-        lastClose = (event as CloseEvent).code;
-        if (isFinal(event)) become({ kind: 'refused', reason: (event as CloseEvent).reason || `code ${lastClose}` });
-        else if (state.kind === 'live') become({ kind: 'connecting' });
+        const { code, reason } = event as CloseEvent;
+        status.lastClose = code;
+        if (isFinal(event)) status.become({ kind: 'refused', reason: reason || `code ${code}` });
+        else if (status.state.kind === 'live') status.become({ kind: 'connecting' });
       },
       ...watchPongs(() => socket),
     },
   });
+  return socket;
+}
 
-  const client = new Client({
-    url,
-    requestPolicy: 'network-only',
-    preferGetMethod: false,
-    exchanges: [
-      subscriptionExchange({
-        enableAllOperations: true,
-        forwardSubscription: (request) => {
-          const variables: Record<string, unknown> = { ...request.variables };
-          const payload = { query: request.query ?? '', variables };
-          const once = /^\s*mutation\b/.test(request.query ?? '');
-          const takesCursor = /\$after\s*:/.test(payload.query);
-          return {
-            subscribe: (sink) => {
-              const unsubscribe = socket.subscribe(payload, {
-                ...sink,
-                next: (result) => {
-                  const cursor = takesCursor ? cursorOf(result) : null;
-                  if (cursor !== null) {
-                    // graphql-ws writes the payload anew at each connection: with the last cursor in it, it continues there.
-                    variables['after'] = cursor;
-                    resumable = true;
-                  }
-                  sink.next(result as never);
-                },
-              });
-              if (!once) return { unsubscribe };
-              // graphql-ws would send it again after a reconnect; whether the first one counted, nobody can tell here.
-              const forget = socket.on('closed', () => {
-                unsubscribe();
-                sink.error(new Error('the connection was lost before the answer came'));
-              });
-              return { unsubscribe: () => (forget(), unsubscribe()) };
-            },
-          };
-        },
-      }),
-    ],
+type Forward = NonNullable<Parameters<typeof subscriptionExchange>[0]['forwardSubscription']>;
+type Observable = ReturnType<Forward>;
+type Observer = Parameters<Observable['subscribe']>[0];
+
+function forward(socket: SocketClient, request: Parameters<Forward>[0], onCursor: () => void): Observable {
+  const variables: Record<string, unknown> = { ...request.variables };
+  const payload = { query: request.query ?? '', variables };
+  const takesCursor = /\$after\s*:/.test(payload.query);
+  const start = (observer: Observer): (() => void) =>
+    socket.subscribe(payload, {
+      error: (error) => observer.error(error),
+      complete: () => observer.complete(),
+      next: (result) => {
+        const cursor = takesCursor ? cursorOf(result) : null;
+        if (cursor !== null) {
+          // graphql-ws writes the payload anew at each connection: with the last cursor in it, it continues there.
+          variables['after'] = cursor;
+          onCursor();
+        }
+        observer.next(result as Parameters<Observer['next']>[0]);
+      },
+    });
+  if (!/^\s*mutation\b/.test(payload.query)) return { subscribe: (observer) => ({ unsubscribe: start(observer) }) };
+  return { subscribe: (observer) => ({ unsubscribe: onlyOnce(socket, observer, start) }) };
+}
+
+/** graphql-ws would send a mutation again after a reconnect; whether the first one counted, nobody can tell here. */
+function onlyOnce(socket: SocketClient, observer: Observer, start: (observer: Observer) => () => void): () => void {
+  const unsubscribe = start(observer);
+  const forget = socket.on('closed', () => {
+    unsubscribe();
+    observer.error(new Error('the connection was lost before the answer came'));
   });
-
-  return {
-    client,
-    state: () => state,
-    onState: (listener) => added(stateListeners, listener),
-    onReturn: (listener) => added(returnListeners, listener),
-    close: () => void socket.dispose(),
+  return () => {
+    forget();
+    unsubscribe();
   };
 }
 

@@ -54,7 +54,9 @@ export function changeText({ change }: FeedItem, stages: readonly Stage[]): stri
     case 'deleted':
       return 'was removed';
     case 'gap':
-      return change.missed === null ? 'Some changes were missed; the board was read anew' : `${change.missed} changes were missed; the board was read anew`;
+      return change.missed === null
+        ? 'Some changes were missed; the board was read anew'
+        : `${change.missed} changes were missed; the board was read anew`;
   }
 }
 

@@ -17,7 +17,10 @@ export function NewDealDialog({ ref, users, me, onCreate, onCreated }: Props) {
     event.preventDefault();
     const form = event.currentTarget;
     const data = new FormData(form);
-    const text = (name: string): string => String(data.get(name) ?? '').trim();
+    const text = (name: string): string => {
+      const value = data.get(name);
+      return typeof value === 'string' ? value.trim() : '';
+    };
     const deal = { title: text('title'), account: text('account'), value: Number(data.get('value')), ownerId: text('owner') };
     setBusy(true);
     void onCreate(deal).then((failure) => {

@@ -1,4 +1,10 @@
-export type Person = { readonly id: string; readonly name: string; readonly jobTitle: string; readonly tenant: string; readonly company: string };
+export type Person = {
+  readonly id: string;
+  readonly name: string;
+  readonly jobTitle: string;
+  readonly tenant: string;
+  readonly company: string;
+};
 
 export type Config = { readonly wsUrl: string; readonly graphqlUrl: string; readonly people: readonly Person[] };
 
@@ -10,7 +16,11 @@ export async function loadConfig(): Promise<Config> {
 
 /** A development token for a name: this demonstration's stand-in for a real sign-in. */
 export async function fetchToken(user: string): Promise<string> {
-  const response = await fetch('/token', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ user }) });
+  const response = await fetch('/token', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ user }),
+  });
   if (!response.ok) throw new Error(`no token for ${user}: the board's server answered ${response.status}`);
   return ((await response.json()) as { token: string }).token;
 }

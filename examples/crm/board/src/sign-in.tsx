@@ -10,7 +10,9 @@ export function SignIn({ people, onChoose }: { readonly people: readonly Person[
       <header>
         <Mark />
         <h1>Who are you today?</h1>
-        <p>Three companies, one system. Open two tabs as colleagues and they share a board; a third from another company sees none of it.</p>
+        <p>
+          Three companies, one system. Open two tabs as colleagues and they share a board; a third from another company sees none of it.
+        </p>
       </header>
       <div className="companies">
         {companies.map((company) => (

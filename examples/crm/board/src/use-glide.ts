@@ -50,7 +50,13 @@ export function useGlide(container: RefObject<HTMLElement | null>, focusable: st
 function glide(card: HTMLElement, from: DOMRect | undefined, to: DOMRect | undefined): void {
   if (!to) return;
   if (!from) {
-    card.animate([{ opacity: 0, transform: 'scale(0.94)' }, { opacity: 1, transform: 'none' }], { duration: GLIDE_MS, easing: 'ease-out' });
+    card.animate(
+      [
+        { opacity: 0, transform: 'scale(0.94)' },
+        { opacity: 1, transform: 'none' },
+      ],
+      { duration: GLIDE_MS, easing: 'ease-out' },
+    );
     return;
   }
   const [x, y] = [from.left - to.left, from.top - to.top];
