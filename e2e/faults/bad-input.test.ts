@@ -76,7 +76,7 @@ describe('bad input', () => {
     });
     await post(millrace, token, 'crm.deals', { id: '1', company_id: 'globex', title: 't', event_id: 'for-globex' });
     const foreign = (await inbox.until((items) => items.length > 0))[0]!;
-    await client.dispose();
+    await subscriptionsAre(millrace, -1, () => void client.dispose());
     expect(codes(await fails(DEALS, { after: foreign }))).toEqual(['CURSOR_FOREIGN']);
     const flipped = Buffer.from(foreign, 'base64url');
     flipped[flipped.length - 1]! ^= 1;
@@ -115,7 +115,7 @@ describe('bad input', () => {
       await publishDeal(millrace, token, { id, title: id, stage_id: '__proto__' });
       await inbox.until((items) => items.length > 0);
       expect(inbox.items).toEqual([id]);
-      await client.dispose();
+      await subscriptionsAre(millrace, -1, () => void client.dispose());
     }
   });
 

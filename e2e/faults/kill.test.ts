@@ -29,13 +29,17 @@ class ResumingClient {
   readonly errors: unknown[] = [];
   #dispose: (() => void) | null = null;
   #wake: (() => void) | null = null;
+  #connection = 0;
 
   connect(millrace: Millrace, token: string): void {
     const client = wsClient(millrace.addresses, token);
+    // What an abandoned connection still brings is not this client's any more: its successor asks for it by cursor.
+    const connection = ++this.#connection;
     client.subscribe<{ dealEvent: Event }>(
       { query: QUERY, variables: { after: this.events.at(-1)?.cursor ?? null } },
       {
         next: (result) => {
+          if (connection !== this.#connection) return;
           if (result.errors) this.errors.push(result.errors);
           if (result.data) this.events.push(result.data.dealEvent);
           this.#wake?.();
@@ -47,10 +51,11 @@ class ResumingClient {
         complete: () => {},
       },
     );
-    this.#dispose = () => void client.dispose();
+    this.#dispose = () => void Promise.resolve(client.dispose()).catch(() => undefined);
   }
 
   disconnect(): void {
+    this.#connection += 1;
     this.#dispose?.();
   }
 

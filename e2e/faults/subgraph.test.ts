@@ -35,8 +35,9 @@ describe('a subgraph that fails', () => {
   type Message = { readonly data?: { readonly dealEvent?: { readonly id: string; readonly raw: { readonly title: string }; readonly deal: { readonly title: string; readonly stage: { readonly name: string } | null } | null } } | null; readonly errors?: readonly { readonly message: string; readonly path?: readonly (string | number)[]; readonly extensions?: { readonly code?: string } }[] };
 
   function answer(body: string): { status: number; text: string } | 'never' | 'cut' {
-    const { variables } = JSON.parse(body) as { variables: { representations?: readonly { id: string }[] } };
-    const entities = (variables.representations ?? []).map((r) => ({ __typename: 'Deal', id: r.id, title: 'from the subgraph', stage: { id: 's', name: `stage of ${r.id}` } }));
+    const { query, variables } = JSON.parse(body) as { query: string; variables: { representations?: readonly { id: string }[] } };
+    expect(query, 'carried fields are not asked for').not.toContain('title');
+    const entities = (variables.representations ?? []).map((r) => ({ __typename: 'Deal', stage: { name: `stage of ${r.id}` } }));
     switch (behaviour) {
       case 'well': return { status: 200, text: JSON.stringify({ data: { _entities: entities } }) };
       case 'slow': return 'never';

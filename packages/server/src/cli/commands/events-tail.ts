@@ -1,6 +1,6 @@
 import { MillraceError } from '../../kit/errors.ts';
-import type { Command, Io } from '../command.ts';
-import { cliErrors } from '../errors.ts';
+import type { Command, Input, Io } from '../command.ts';
+import { cliErrors, usageError } from '../errors.ts';
 import { EXIT } from '../exit-codes.ts';
 import { cell, printLine } from '../print.ts';
 import { connect, remoteFlags } from '../remote.ts';
@@ -14,11 +14,13 @@ export const eventsTail: Command = {
     { name: 'tenant', kind: 'text', value: 'T', doc: 'Only events of this tenant.' },
     { name: 'type', kind: 'text', value: 'TYPE', doc: 'Only events of this live type.' },
     { name: 'topic', kind: 'text', value: 'TOPIC', doc: 'Only events of this topic.' },
+    { name: 'limit', kind: 'text', value: 'N', doc: 'End after so many events.' },
     ...remoteFlags('admin'),
   ],
-  examples: ['millrace events tail', 'millrace events tail --tenant acme --type Deal'],
+  examples: ['millrace events tail', 'millrace events tail --tenant acme --type Deal --limit 1'],
   exits: [EXIT.unavailable, EXIT.refused],
   async run(input, io) {
+    let left = limitOf(input);
     const admin = await connect('admin', input, io);
     const query = new URLSearchParams();
     for (const name of ['tenant', 'type', 'topic']) if (input.text(name) !== null) query.set(name, input.text(name)!);
@@ -28,7 +30,10 @@ export const eventsTail: Command = {
     if (!response.ok || response.body === null) throw new MillraceError(cliErrors.SERVER_SAID_NO, `the server answered ${response.status}`);
     if (io.stdout.isTTY) io.stderr.write('waiting for events; Ctrl-C ends\n');
     try {
-      for await (const event of readSse(response.body)) show(event, input.json, io);
+      for await (const event of readSse(response.body)) {
+        show(event, input.json, io);
+        if (event.event !== 'skipped' && --left === 0) return EXIT.ok;
+      }
     } catch (error) {
       if (!io.interrupted.aborted)
         throw new MillraceError(cliErrors.SERVER_UNREACHABLE, `the connection to ${admin.base.href} broke`, {}, error);
@@ -36,6 +41,15 @@ export const eventsTail: Command = {
     return io.interrupted.aborted ? EXIT.ok : EXIT.unavailable;
   },
 };
+
+function limitOf(input: Input): number {
+  const text = input.text('limit');
+  const limit = text === null ? Number.POSITIVE_INFINITY : Number(text);
+  if (limit !== Number.POSITIVE_INFINITY && !(Number.isInteger(limit) && limit > 0)) {
+    throw usageError(`--limit: got ${JSON.stringify(text)}, takes a whole number from 1`);
+  }
+  return limit;
+}
 
 function show({ event, data }: SseEvent, json: boolean, io: Io): void {
   if (event === 'skipped') io.stderr.write(`(${data} events skipped)\n`);
