@@ -92,7 +92,8 @@ class ReleaseGeneration implements BuiltGeneration {
   }
 
   prepare(request: { readonly query: string; readonly operationName: string | null }): Promise<Prepared> {
-    const key = request.operationName === null ? request.query : `${request.operationName}\n${request.query}`;
+    // The length keeps a name and a text from being taken for another name and text.
+    const key = request.operationName === null ? request.query : `${request.operationName.length}:${request.operationName}${request.query}`;
     const known = this.#prepared.get(key);
     if (known) return known;
     const started = this.#settings.clock.monotonic();

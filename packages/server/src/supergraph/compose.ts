@@ -141,8 +141,8 @@ export function releaseDigest(supergraphSdl: string, liveTypes: readonly LiveTyp
 function explain(error: GraphQLError, services: readonly string[]): SchemaProblem {
   const message = error.message;
   const bracketed = /^\[([^\]]+)\]/.exec(message)?.[1];
-  const quoted = services.filter((name) => name !== LIVE_SUBGRAPH && (message.includes(`"${name}"`) || message.includes(`'${name}'`)));
-  const service = bracketed !== undefined && services.includes(bracketed) ? bracketed : quoted[0];
+  const quoted = services.find((name) => name !== LIVE_SUBGRAPH && (message.includes(`"${name}"`) || message.includes(`'${name}'`)));
+  const service = bracketed !== undefined && services.includes(bracketed) ? bracketed : quoted;
   const place = /["'`]([A-Za-z_]\w*)(?:\.(\w+))?(?:\([^)]*\))?["'`]/.exec(message.replace(/^\[[^\]]+\]/, '').replaceAll(/subgraphs? "[^"]*"/g, ''));
   const composed = typeof error.extensions['code'] === 'string' ? `${error.extensions['code']}: ` : '';
   return {

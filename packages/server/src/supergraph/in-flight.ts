@@ -22,7 +22,7 @@ export class InFlight {
     const calls = keyed;
     const key = `${call.view}\n${JSON.stringify(call.variables)}`;
     const known = calls.get(key);
-    if (known) {
+    if (known && !known.abandoned) {
       this.#onShared();
       return known.join(call.signal);
     }
@@ -40,6 +40,8 @@ class Shared {
   readonly result: Promise<ExecutionResult>;
   readonly #abort = new AbortController();
   #members = 0;
+  /** Everybody left and the work is being aborted: nobody may join any more. */
+  abandoned = false;
 
   constructor(call: OperationCall, run: (call: OperationCall) => Promise<ExecutionResult>) {
     this.result = run({ ...call, signal: this.#abort.signal });
@@ -50,7 +52,10 @@ class Shared {
     if (!signal) return this.result;
     return new Promise((resolve) => {
       const leave = (): void => {
-        if (--this.#members === 0) this.#abort.abort();
+        if (--this.#members === 0) {
+          this.abandoned = true;
+          this.#abort.abort();
+        }
         const error = new MillraceError(supergraphErrors.REQUEST_CANCELLED, 'the caller went away');
         resolve({ errors: [new GraphQLError(error.message, { extensions: { code: error.code } })] });
       };

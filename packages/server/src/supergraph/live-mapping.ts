@@ -60,9 +60,7 @@ class DirectiveReader {
     this.#type = type;
     this.#field = field;
     this.#problems = problems;
-    for (const arg of node.arguments ?? [])
-      if (!LIVE_ARGUMENTS[name].has(arg.name.value))
-        problems.add('LIVE_ARGUMENT_UNKNOWN', `@${name} takes no argument "${arg.name.value}"; it takes ${knownArguments(name)}`, type, field);
+    checkArguments(node, name, type, field, problems);
   }
 
   value(name: string): ConstValueNode | undefined {
@@ -104,6 +102,12 @@ class DirectiveReader {
     this.#problems.add('LIVE_PATH_INVALID', `"${name}": ${wanted}, got "${text.slice(0, 80)}"`, this.#type, this.#field);
     return [];
   }
+}
+
+function checkArguments(node: DirectiveNode, name: LiveDirectiveName, type: string, field: string | undefined, problems: Problems): void {
+  for (const arg of node.arguments ?? [])
+    if (!LIVE_ARGUMENTS[name].has(arg.name.value))
+      problems.add('LIVE_ARGUMENT_UNKNOWN', `@${name} takes no argument "${arg.name.value}"; it takes ${knownArguments(name)}`, type, field);
 }
 
 /** Null where the text is not a path. */
@@ -202,7 +206,7 @@ function buildCarried(
   if (kind === 'composite') return reject(`${type.name} is not a scalar or an enum; carry its id instead`);
   if (type.depth > 1) return reject('a carried list may not hold lists');
   if (field.filterable && type.depth > 0) problems.add('LIVE_FILTERABLE_INVALID', 'a list cannot be filtered by', view.name, field.name);
-  if (field.filterable) new DirectiveReader(field.filterable, 'filterable', view.name, field.name, problems);
+  if (field.filterable) checkArguments(field.filterable, 'filterable', view.name, field.name, problems);
   const read = new DirectiveReader(directive, 'carried', view.name, field.name, problems);
   return {
     field: field.name,

@@ -1,4 +1,4 @@
-import { schemaErrors } from './errors.ts';
+import type { schemaErrors } from './errors.ts';
 
 /** One thing wrong with a pushed schema: what a person reads, and what a program branches on. */
 export type SchemaProblem = {

@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql';
-import { MillraceError, toMillraceError } from '../kit/errors.ts';
+import { type MillraceError, toMillraceError } from '../kit/errors.ts';
 import { supergraphErrors } from './errors.ts';
 import { isTree } from './response-tree.ts';
 

@@ -39,11 +39,25 @@ export function createSubgraphClient(options: SubgraphClientOptions): SubgraphCl
 type Subgraph = {
   readonly name: string;
   /** Null: the registered address is not one. */
-  readonly url: URL | null;
+  readonly origin: string | null;
   readonly path: string;
+  readonly metrics: SubgraphMetrics | null;
   circuit: Circuit;
   inFlight: number;
 };
+
+/** Children of the metrics for one subgraph: looking them up by label for each request costs more than counting. */
+type SubgraphMetrics = ReturnType<typeof metricsOf>;
+
+function metricsOf(metrics: SupergraphMetrics, name: string) {
+  return {
+    requests: metrics.requests.labels(name),
+    seconds: metrics.seconds.labels(name),
+    inFlight: metrics.inFlight.labels(name),
+    circuit: metrics.circuit.labels(name),
+    retries: metrics.retries.labels(name),
+  };
+}
 
 class HttpSubgraphClient implements SubgraphClient {
   readonly #subgraphs = new Map<string, Subgraph>();
@@ -60,7 +74,10 @@ class HttpSubgraphClient implements SubgraphClient {
     this.#upstreams = new Upstreams(options.targets, this.#clock, options.metrics, options.upstream ?? {});
     for (const target of options.targets.values()) {
       const url = httpUrl(target.url);
-      this.#subgraphs.set(target.name, { name: target.name, url, path: url ? url.pathname + url.search : '', circuit: CLOSED, inFlight: 0 });
+      const metrics = options.metrics ? metricsOf(options.metrics, target.name) : null;
+      this.#subgraphs.set(target.name, {
+        name: target.name, origin: url?.origin ?? null, path: url ? url.pathname + url.search : '', metrics, circuit: CLOSED, inFlight: 0,
+      });
     }
   }
 
@@ -68,16 +85,16 @@ class HttpSubgraphClient implements SubgraphClient {
     return new Promise((resolve, reject) => {
       const subgraph = this.#subgraphs.get(request.operation.subgraph);
       const refused = this.#refuse(subgraph, request);
-      if (refused || !subgraph?.url) {
+      if (refused || subgraph?.origin == null) {
         const error = refused ?? failure('SUBGRAPH_UNREACHABLE', request, 'has no usable address');
         this.#options.metrics?.failures.labels(request.operation.subgraph, error.code).inc();
         reject(error);
         return;
       }
       subgraph.inFlight++;
-      this.#options.metrics?.inFlight.labels(subgraph.name).set(subgraph.inFlight);
+      subgraph.metrics?.inFlight.set(subgraph.inFlight);
       const started = this.#clock.monotonic();
-      this.#send(subgraph, subgraph.url, request, request.operation.type === 'query' ? 1 : 0, (result) => {
+      this.#send(subgraph, subgraph.origin, request, request.operation.type === 'query' ? 1 : 0, (result) => {
         this.#ended(subgraph, result, started);
         if (result instanceof MillraceError) reject(result);
         else resolve(result);
@@ -101,8 +118,8 @@ class HttpSubgraphClient implements SubgraphClient {
     return admitted ? null : failure('SUBGRAPH_OPEN_CIRCUIT', request, 'failed repeatedly and is left alone for some seconds');
   }
 
-  #send(subgraph: Subgraph, url: URL, request: SubgraphRequest, retries: number, done: (result: SubgraphAnswer | MillraceError) => void): void {
-    this.#options.metrics?.requests.labels(subgraph.name).inc();
+  #send(subgraph: Subgraph, origin: string, request: SubgraphRequest, retries: number, done: (result: SubgraphAnswer | MillraceError) => void): void {
+    subgraph.metrics?.requests.inc();
     const exchanged = {
       path: subgraph.path,
       headers: { accept: ACCEPT, 'content-type': 'application/json', ...request.headers },
@@ -111,11 +128,11 @@ class HttpSubgraphClient implements SubgraphClient {
       timeoutMs: request.deadline - this.#clock.monotonic(),
       responseBytesMax: this.#options.responseBytesMax ?? SUBGRAPH_CLIENT_DEFAULTS.responseBytesMax,
     };
-    exchange(this.#pool(url), exchanged, this.#clock, (result) => {
+    exchange(this.#pool(origin), exchanged, this.#clock, (result) => {
       // A kept-alive connection may be closed by the other side just as a request leaves on it; a query may be sent again, a mutation not.
       if (result.kind === 'broken' && result.beforeAnswer && retries > 0 && request.deadline > this.#clock.monotonic()) {
-        this.#options.metrics?.retries.labels(subgraph.name).inc();
-        this.#send(subgraph, url, request, retries - 1, done);
+        subgraph.metrics?.retries.inc();
+        this.#send(subgraph, origin, request, retries - 1, done);
       } else done(readExchange(result, request));
     });
   }
@@ -126,21 +143,21 @@ class HttpSubgraphClient implements SubgraphClient {
     const cancelled = result instanceof MillraceError && result.spec === supergraphErrors.REQUEST_CANCELLED;
     const outcome = cancelled ? 'cancelled' : result instanceof MillraceError ? 'failure' : 'success';
     subgraph.circuit = settle(subgraph.circuit, outcome, now, this.#rules);
-    const metrics = this.#options.metrics;
+    const { metrics } = subgraph;
     if (!metrics) return;
-    metrics.inFlight.labels(subgraph.name).set(subgraph.inFlight);
-    metrics.circuit.labels(subgraph.name).set(subgraph.circuit.kind === 'open' ? 1 : 0);
-    if (result instanceof MillraceError) metrics.failures.labels(subgraph.name, result.code).inc();
-    else metrics.seconds.labels(subgraph.name).observe((now - started) / 1000);
+    metrics.inFlight.set(subgraph.inFlight);
+    metrics.circuit.set(subgraph.circuit.kind === 'open' ? 1 : 0);
+    if (result instanceof MillraceError) this.#options.metrics?.failures.labels(subgraph.name, result.code).inc();
+    else metrics.seconds.observe((now - started) / 1000);
   }
 
-  #pool(url: URL): Pool {
-    let pool = this.#pools.get(url.origin);
+  #pool(origin: string): Pool {
+    let pool = this.#pools.get(origin);
     if (!pool) {
       const connections = this.#options.connectionsMax ?? SUBGRAPH_CLIENT_DEFAULTS.connectionsMax;
       // Deadlines are ours; undici's own time-outs would end a request earlier, with another code.
-      pool = new Pool(url.origin, { connections, headersTimeout: 0, bodyTimeout: 0 });
-      this.#pools.set(url.origin, pool);
+      pool = new Pool(origin, { connections, headersTimeout: 0, bodyTimeout: 0 });
+      this.#pools.set(origin, pool);
     }
     return pool;
   }
