@@ -94,16 +94,22 @@ export class BodyReader {
         }
       };
       const onEnd = (): void => settle(() => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, size)));
-      const onCut = (): void => settle(() => reject(new MillraceError(brokersErrors.INGEST_BODY_CUT, 'the body ended before it was whole')));
+      const onCut = (): void =>
+        settle(() => reject(new MillraceError(brokersErrors.INGEST_BODY_CUT, 'the body ended before it was whole')));
       const timer = this.#clock.after(this.#bounds.bodyTimeoutMs, () =>
-        settle(() => reject(new MillraceError(brokersErrors.INGEST_BODY_CUT, `the body was not whole after ${this.#bounds.bodyTimeoutMs} ms`))));
+        settle(() =>
+          reject(new MillraceError(brokersErrors.INGEST_BODY_CUT, `the body was not whole after ${this.#bounds.bodyTimeoutMs} ms`)),
+        ),
+      );
       req.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut);
     });
   }
 
   async #inflate(bytes: Uint8Array, meter: { add(bytes: number): void }): Promise<Uint8Array> {
     const inflated = await new Promise<Uint8Array>((resolve, reject) => {
-      gunzip(bytes, { maxOutputLength: this.#bounds.maxBodyBytes }, (error, result) => (error ? reject(this.#inflateError(error)) : resolve(result)));
+      gunzip(bytes, { maxOutputLength: this.#bounds.maxBodyBytes }, (error, result) =>
+        error ? reject(this.#inflateError(error)) : resolve(result),
+      );
     });
     meter.add(inflated.length);
     return inflated;
@@ -116,6 +122,8 @@ export class BodyReader {
 
   #tooLarge(): MillraceError {
     const { maxBodyBytes } = this.#bounds;
-    return new MillraceError(brokersErrors.INGEST_BODY_TOO_LARGE, `the body is larger than ${maxBodyBytes} bytes: send smaller batches`, { maxBodyBytes });
+    return new MillraceError(brokersErrors.INGEST_BODY_TOO_LARGE, `the body is larger than ${maxBodyBytes} bytes: send smaller batches`, {
+      maxBodyBytes,
+    });
   }
 }

@@ -49,11 +49,15 @@ export class ThreadCheckpointer implements Checkpointer {
     });
     worker.unref();
     worker.on('message', (answer: Answer) => {
-      if (answer.kind === 'failed') this.#logger.warn({ reason: answer.reason }, 'check-point of the event log failed; it will be tried again');
+      if (answer.kind === 'failed')
+        this.#logger.warn({ reason: answer.reason }, 'check-point of the event log failed; it will be tried again');
       this.#finish(answer.kind === 'done' ? answer.ms : null);
     });
     worker.on('error', (error: unknown) => {
-      this.#logger.error({ reason: error instanceof Error ? error.message : String(error) }, 'the check-point thread of the event log ended; it will be started again');
+      this.#logger.error(
+        { reason: error instanceof Error ? error.message : String(error) },
+        'the check-point thread of the event log ended; it will be started again',
+      );
       this.#worker = null;
       this.#finish(null);
     });

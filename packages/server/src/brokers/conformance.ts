@@ -22,7 +22,14 @@ export type BrokerHarnessOptions = { readonly maxPending?: number; readonly maxU
 const TOPIC = 'crm.deals';
 
 export function sinkRecord(eventId: string, key: string | null = null, text = `{"event_id":"${eventId}"}`, topic = TOPIC): SinkRecord {
-  return { topic, key, eventId, headers: new Map([['content-type', 'application/json']]), value: Buffer.from(text), timestamp: 1_700_000_000_000 };
+  return {
+    topic,
+    key,
+    eventId,
+    headers: new Map([['content-type', 'application/json']]),
+    value: Buffer.from(text),
+    timestamp: 1_700_000_000_000,
+  };
 }
 
 function textOf(record: SourceRecord): string {
@@ -30,7 +37,7 @@ function textOf(record: SourceRecord): string {
 }
 
 function idsOf(records: readonly SourceRecord[]): string[] {
-  return records.map((record) => String((JSON.parse(textOf(record)) as { event_id: string }).event_id));
+  return records.map((record) => (JSON.parse(textOf(record)) as { event_id: string }).event_id);
 }
 
 async function pullExactly(source: EventSource, count: number): Promise<SourceRecord[]> {
@@ -60,7 +67,11 @@ type Start = (options?: BrokerHarnessOptions) => Promise<BrokerHarness>;
 function sinkTests(start: Start): void {
   it('keeps a record as it was given', async () => {
     const h = await start();
-    const headers = new Map([['ce-id', 'ü \u{1F600}'], ['__proto__', 'x'], ['constructor', 'y']]);
+    const headers = new Map([
+      ['ce-id', 'ü \u{1F600}'],
+      ['__proto__', 'x'],
+      ['constructor', 'y'],
+    ]);
     await h.sink.append([
       { ...sinkRecord('a', 'k\u0000"1'), headers },
       { ...sinkRecord('b'), value: null },

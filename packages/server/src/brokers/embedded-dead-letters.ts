@@ -28,7 +28,14 @@ export class EmbeddedDeadLetters implements DeadLetters, Participant {
   #count = 0;
   #bytes = 0;
 
-  constructor(deps: { db: DatabaseSync; commit: GroupCommit; store: LogStore; bounds: DeadLetterBounds; clock: Clock; metrics: BrokersMetrics }) {
+  constructor(deps: {
+    db: DatabaseSync;
+    commit: GroupCommit;
+    store: LogStore;
+    bounds: DeadLetterBounds;
+    clock: Clock;
+    metrics: BrokersMetrics;
+  }) {
     this.#db = deps.db;
     this.#commit = deps.commit;
     this.#store = deps.store;
@@ -56,8 +63,19 @@ export class EmbeddedDeadLetters implements DeadLetters, Participant {
     const bytes = recordBytes(record);
     const headers = record.headers.size === 0 ? null : encodeHeaders(record.headers);
     const { lastInsertRowid } = this.#insert.run(
-      record.topic, letter.position, letter.code, letter.reason, letter.attempts, letter.firstError, letter.lastError,
-      record.key, headers, record.value, Math.trunc(record.timestamp), bytes, this.#clock.now(),
+      record.topic,
+      letter.position,
+      letter.code,
+      letter.reason,
+      letter.attempts,
+      letter.firstError,
+      letter.lastError,
+      record.key,
+      headers,
+      record.value,
+      Math.trunc(record.timestamp),
+      bytes,
+      this.#clock.now(),
     );
     this.#count += 1;
     this.#bytes += bytes;
@@ -85,9 +103,12 @@ export class EmbeddedDeadLetters implements DeadLetters, Participant {
     const before = query.after === undefined ? Number.MAX_SAFE_INTEGER : idOf(query.after);
     if (before === null) return [];
     const limit = Math.max(1, Math.min(LIST_LIMIT, Math.trunc(query.limit) || 1));
-    const rows = query.topic === undefined
-      ? this.#db.prepare(`SELECT ${COLUMNS} FROM dead_letter WHERE id < ? ORDER BY id DESC LIMIT ?`).all(before, limit)
-      : this.#db.prepare(`SELECT ${COLUMNS} FROM dead_letter WHERE topic = ? AND id < ? ORDER BY id DESC LIMIT ?`).all(query.topic, before, limit);
+    const rows =
+      query.topic === undefined
+        ? this.#db.prepare(`SELECT ${COLUMNS} FROM dead_letter WHERE id < ? ORDER BY id DESC LIMIT ?`).all(before, limit)
+        : this.#db
+            .prepare(`SELECT ${COLUMNS} FROM dead_letter WHERE topic = ? AND id < ? ORDER BY id DESC LIMIT ?`)
+            .all(query.topic, before, limit);
     return rows.map(rowOf);
   }
 

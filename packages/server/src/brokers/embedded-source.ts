@@ -21,7 +21,12 @@ export type SourceOptions = {
   readonly settleDelayMs: number;
 };
 
-export const SOURCE_DEFAULTS: SourceOptions = { maxUnsettled: 10_000, maxUnsettledBytes: 64 * 1024 * 1024, start: 'earliest', settleDelayMs: 100 };
+export const SOURCE_DEFAULTS: SourceOptions = {
+  maxUnsettled: 10_000,
+  maxUnsettledBytes: 64 * 1024 * 1024,
+  start: 'earliest',
+  settleDelayMs: 100,
+};
 
 /** Positions between the first unsettled record and the last one taken: one byte each. */
 const WINDOW = 1_048_576;
@@ -83,7 +88,9 @@ export class EmbeddedSource implements EventSource, Participant {
     this.#deps = deps;
     const child = (kind: Settlement['kind']) => deps.metrics.settled.labels(group, kind);
     this.#settledCounts = { done: child('done'), retry: child('retry'), dead: child('dead') };
-    this.#upsertRetry = deps.db.prepare('INSERT OR REPLACE INTO retry (consumer, position, due, attempt, first_error, last_error) VALUES (?, ?, ?, ?, ?, ?)');
+    this.#upsertRetry = deps.db.prepare(
+      'INSERT OR REPLACE INTO retry (consumer, position, due, attempt, first_error, last_error) VALUES (?, ?, ?, ?, ?, ?)',
+    );
     this.#deleteRetry = deps.db.prepare('DELETE FROM retry WHERE consumer = ? AND position = ?');
     this.#updateCommitted = deps.db.prepare('UPDATE consumer SET committed = ? WHERE name = ?');
     this.#updateWindow = deps.db.prepare('UPDATE consumer SET taken = ?, outstanding = ? WHERE name = ?');
@@ -94,7 +101,10 @@ export class EmbeddedSource implements EventSource, Participant {
     const { db, commit, store } = this.#deps;
     const first = this.#options.start === 'latest' ? store.durableTop : 0;
     const row = await commit.submit(0, 0, () => {
-      db.prepare("INSERT INTO consumer (name, committed, taken, outstanding) VALUES (?, ?, 0, '[]') ON CONFLICT DO NOTHING").run(this.#group, first);
+      db.prepare("INSERT INTO consumer (name, committed, taken, outstanding) VALUES (?, ?, 0, '[]') ON CONFLICT DO NOTHING").run(
+        this.#group,
+        first,
+      );
       return db.prepare('SELECT committed, taken, outstanding FROM consumer WHERE name = ?').get(this.#group);
     });
     this.#persisted = Number(row?.['committed']);
@@ -303,7 +313,14 @@ export class EmbeddedSource implements EventSource, Participant {
       const record = this.#deps.store.record(position);
       if (!record) continue; // removed by the hard size bound, which counted it
       const errors = { firstError: String(row['first_error']), lastError: String(row['last_error']) };
-      this.#wait({ position, due: Number(row['due']), attempt: Number(row['attempt']), ...errors, orderKey: orderKeyOf(record), state: 'waiting' });
+      this.#wait({
+        position,
+        due: Number(row['due']),
+        attempt: Number(row['attempt']),
+        ...errors,
+        orderKey: orderKeyOf(record),
+        state: 'waiting',
+      });
     }
   }
 
@@ -315,7 +332,10 @@ export class EmbeddedSource implements EventSource, Participant {
     const out = outstanding.filter((position) => position > window.committed && !this.#retries.get(position));
     if (taken <= window.committed) return;
     const found = out.map((position) => this.#deps.store.record(position)).filter((record) => record !== null);
-    window.restore(taken, found.map((record) => record.logPosition));
+    window.restore(
+      taken,
+      found.map((record) => record.logPosition),
+    );
     for (const record of found) this.#enqueue(record, record.logPosition);
   }
 

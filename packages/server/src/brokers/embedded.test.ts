@@ -24,7 +24,10 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function openLog(options: Partial<EmbeddedLogOptions> = {}, clock = new ManualClock()): { log: EmbeddedLog; clock: ManualClock; metrics: Metrics } {
+function openLog(
+  options: Partial<EmbeddedLogOptions> = {},
+  clock = new ManualClock(),
+): { log: EmbeddedLog; clock: ManualClock; metrics: Metrics } {
   const metrics = new Metrics();
   const log = openEmbeddedLog(path, { logger: silentLogger, metrics: createBrokersMetrics(metrics), clock }, options);
   open.push(log);
@@ -42,9 +45,15 @@ async function harness(options: Partial<EmbeddedLogOptions>, sourceOptions: Part
   };
   await begin();
   return {
-    get sink() { return log.sink; },
-    get source() { return source; },
-    get deadLetters() { return log.deadLetters; },
+    get sink() {
+      return log.sink;
+    },
+    get source() {
+      return source;
+    },
+    get deadLetters() {
+      return log.deadLetters;
+    },
     now: () => clock.now(),
     elapse: async (ms) => clock.advance(ms),
     async restart(how) {
@@ -66,7 +75,8 @@ brokerConformance('embedded', ({ maxPending, maxUnsettled, maxDeadLetters }) =>
       ...(maxDeadLetters === undefined ? {} : { deadLetters: { ...EMBEDDED_LOG_DEFAULTS.deadLetters, maxCount: maxDeadLetters } }),
     },
     maxUnsettled === undefined ? {} : { maxUnsettled },
-  ));
+  ),
+);
 
 describe('retention', () => {
   const bounds = EMBEDDED_LOG_DEFAULTS.retention;
@@ -140,7 +150,10 @@ describe('retention', () => {
     await log.close();
     const { log: again } = openLog();
     const [next] = await again.sink.append([sinkRecord('new')]);
-    expect([last, next]).toEqual([{ status: 'accepted', position: '5' }, { status: 'accepted', position: '6' }]);
+    expect([last, next]).toEqual([
+      { status: 'accepted', position: '5' },
+      { status: 'accepted', position: '6' },
+    ]);
     const source = again.source('g');
     await source.open();
     expect((await source.pull(5)).map((r) => r.position)).toEqual(['6']);
@@ -153,7 +166,8 @@ describe('the embedded log', () => {
     const source = log.source('g', { maxUnsettled: 100 });
     await source.open();
     const appends: Promise<unknown>[] = [];
-    for (let i = 0; i < 100; i++) appends.push(log.sink.append(Array.from({ length: 20 }, (_, j) => sinkRecord(`${i * 20 + j}`, 'k', 'x'.repeat(200)))));
+    for (let i = 0; i < 100; i++)
+      appends.push(log.sink.append(Array.from({ length: 20 }, (_, j) => sinkRecord(`${i * 20 + j}`, 'k', 'x'.repeat(200)))));
     const seen: number[] = [];
     while (seen.length < 2000) {
       for (const record of await source.pull(33)) {

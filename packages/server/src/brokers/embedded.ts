@@ -72,7 +72,14 @@ class OpenLog implements EmbeddedLog, EventSink {
     this.#disk = path === ':memory:' ? MEMORY : walOf(path);
     this.#checkpointer = path === ':memory:' ? null : new ThreadCheckpointer(resolve(path), deps.logger);
     const { logger, metrics } = deps;
-    this.#commit = new GroupCommit({ database: this.#database, sync: this.#disk.sync, checkpointer: this.#checkpointer, options, metrics, logger });
+    this.#commit = new GroupCommit({
+      database: this.#database,
+      sync: this.#disk.sync,
+      checkpointer: this.#checkpointer,
+      options,
+      metrics,
+      logger,
+    });
     this.#store = new LogStore(db);
     const shared = { db, commit: this.#commit, store: this.#store, clock, metrics, logger };
     this.#letters = new EmbeddedDeadLetters({ ...shared, bounds: options.deadLetters });
@@ -103,9 +110,17 @@ class OpenLog implements EmbeddedLog, EventSink {
     // Two readers of one group would each commit past what the other has out.
     if (this.#sources.has(group)) throw new Error(`consumer group ${group} is already in use`);
     const { db } = this.#database;
-    const source = new EmbeddedSource(group, { ...SOURCE_DEFAULTS, ...options }, {
-      ...this.#deps, db, commit: this.#commit, store: this.#store, deadLetters: this.#letters,
-    });
+    const source = new EmbeddedSource(
+      group,
+      { ...SOURCE_DEFAULTS, ...options },
+      {
+        ...this.#deps,
+        db,
+        commit: this.#commit,
+        store: this.#store,
+        deadLetters: this.#letters,
+      },
+    );
     this.#sources.set(group, source);
     return source;
   }

@@ -27,7 +27,7 @@ export const brokersErrors = defineErrors({
     http: 500,
     retryable: false,
     meaning: 'The hard size bound of the embedded log removed records that a consumer group had not settled.',
-    action: 'Find out why the consumer stands still, or raise brokers.embedded.retention.hardMaxBytes.',
+    action: 'Find out why the consumer stands still, or raise broker.retentionBytes (the hard bound is four times that).',
   },
   TOPIC_UNKNOWN: {
     class: 'input',

@@ -18,8 +18,7 @@ export interface EventIntake {
 
 export type Inspection =
   /** In the order sent; `single`: the request was one event, not a list of one. */
-  | { readonly kind: 'items'; readonly single: boolean; readonly items: readonly IntakeItem[] }
-  | Refusal;
+  { readonly kind: 'items'; readonly single: boolean; readonly items: readonly IntakeItem[] } | Refusal;
 
 export type IntakeItem =
   /** `id` is what the producer knows the event by; null where it gave none and none is needed. */

@@ -85,7 +85,9 @@ export class GroupCommit {
       this.#queue.push({
         weight,
         bytes,
-        run: () => { result = work(); },
+        run: () => {
+          result = work();
+        },
         durable: () => resolve(result),
         fail: reject,
       });
@@ -96,7 +98,8 @@ export class GroupCommit {
   /** Makes everything submitted so far durable, then takes nothing more. */
   async close(): Promise<void> {
     this.#closed = true;
-    if (this.#queue.length > 0 || this.#committing || this.#checkpoint !== 'idle') await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#queue.length > 0 || this.#committing || this.#checkpoint !== 'idle')
+      await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   #refusal(weight: number): MillraceError | null {
@@ -104,7 +107,9 @@ export class GroupCommit {
     if (this.#closed) return new MillraceError(brokersErrors.BROKER_CLOSED, 'the event log is closed: send again after the restart');
     if (weight === 0 || this.#pending === 0 || this.#pending + weight <= this.#options.maxPending) return null;
     this.#metrics.busy.inc();
-    return new MillraceError(brokersErrors.BROKER_BUSY, `${this.#pending} records wait for the disk: send again later`, { pending: this.#pending });
+    return new MillraceError(brokersErrors.BROKER_BUSY, `${this.#pending} records wait for the disk: send again later`, {
+      pending: this.#pending,
+    });
   }
 
   #schedule(): void {
@@ -124,7 +129,9 @@ export class GroupCommit {
     try {
       this.#write(jobs);
     } catch (thrown) {
-      this.#settle(jobs, () => { for (const job of jobs) job.fail(thrown); });
+      this.#settle(jobs, () => {
+        for (const job of jobs) job.fail(thrown);
+      });
       return;
     }
     try {
@@ -132,7 +139,9 @@ export class GroupCommit {
     } catch (thrown) {
       this.#fail(thrown);
       const failed = this.#failed;
-      this.#settle(jobs, () => { for (const job of jobs) job.fail(failed); });
+      this.#settle(jobs, () => {
+        for (const job of jobs) job.fail(failed);
+      });
       return;
     }
     this.#metrics.commitSeconds.observe((performance.now() - start) / 1000);
@@ -215,7 +224,12 @@ export class GroupCommit {
   #fail(thrown: unknown): void {
     const cause = toSqliteError(thrown, this.#database.path);
     const why = cause instanceof Error ? cause.message : String(cause);
-    this.#failed = new MillraceError(brokersErrors.BROKER_FAILED, `the event log could not be forced to the disk (${why}): restart Millrace`, {}, cause);
+    this.#failed = new MillraceError(
+      brokersErrors.BROKER_FAILED,
+      `the event log could not be forced to the disk (${why}): restart Millrace`,
+      {},
+      cause,
+    );
     this.#logger.fatal({ code: 'BROKER_FAILED', reason: why }, 'the event log takes nothing more until a restart');
     const queue = this.#queue;
     this.#queue = [];

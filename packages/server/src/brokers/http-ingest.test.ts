@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type ClientRequest, createServer, type IncomingHttpHeaders, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LiveType } from '../events/live-type.ts';
@@ -17,12 +17,35 @@ import { brokersErrors } from './errors.ts';
 const authErrors = defineErrors({ DENIED: { class: 'auth', http: 401, retryable: false, meaning: 'm', action: 'a' } });
 
 const DEAL: LiveType = {
-  name: 'Deal', subgraph: 'crm', broker: 'default', topic: 'crm.deals', tenant: { kind: 'path', path: ['company_id'] }, key: [{ field: 'id', path: ['id'] }],
-  visibility: 'TENANT', audience: { users: ['users'], groups: ['groups'], owner: ['owner'] }, version: null, format: 'AUTO', entity: [], before: ['before'],
-  action: ['action'], actions: new Map(), unknownAction: 'reject', eventId: ['event_id'], at: ['at'], carried: [], fieldName: 'deal', list: null,
+  name: 'Deal',
+  subgraph: 'crm',
+  broker: 'default',
+  topic: 'crm.deals',
+  tenant: { kind: 'path', path: ['company_id'] },
+  key: [{ field: 'id', path: ['id'] }],
+  visibility: 'TENANT',
+  audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
+  version: null,
+  format: 'AUTO',
+  entity: [],
+  before: ['before'],
+  action: ['action'],
+  actions: new Map(),
+  unknownAction: 'reject',
+  eventId: ['event_id'],
+  at: ['at'],
+  carried: [],
+  fieldName: 'deal',
+  list: null,
 };
 
-const deal = (id: string, eventId: string, more: object = {}) => ({ id, event_id: eventId, company_id: 'acme', action: 'changed', ...more });
+const deal = (id: string, eventId: string, more: object = {}) => ({
+  id,
+  event_id: eventId,
+  company_id: 'acme',
+  action: 'changed',
+  ...more,
+});
 
 type Door = { readonly url: string; readonly log: EmbeddedLog; readonly server: Server };
 const doors: Door[] = [];
@@ -37,12 +60,19 @@ afterEach(async () => {
 async function open(options: Partial<HttpIngestOptions> = {}, over: Partial<HttpIngestDeps> = {}): Promise<Door> {
   const metrics = createBrokersMetrics(new Metrics());
   const log = openEmbeddedLog(':memory:', { logger: silentLogger, metrics });
-  const topics = { has: (t: string) => t === 'crm.deals', typesOf: (t: string) => (t === 'crm.deals' ? [DEAL] : []), names: () => ['crm.deals'] };
+  const topics = {
+    has: (t: string) => t === 'crm.deals',
+    typesOf: (t: string) => (t === 'crm.deals' ? [DEAL] : []),
+    names: () => ['crm.deals'],
+  };
   const authorize = async (authorization: string | undefined) => {
     if (authorization !== 'Bearer good') throw new MillraceError(authErrors.DENIED, 'no');
   };
   const intake = createEventIntake(topics, { maxEvents: 20 });
-  const door = createHttpIngest({ sink: log.sink, deadLetters: log.deadLetters, intake, authorize, logger: silentLogger, metrics, ...over }, options);
+  const door = createHttpIngest(
+    { sink: log.sink, deadLetters: log.deadLetters, intake, authorize, logger: silentLogger, metrics, ...over },
+    options,
+  );
   const server = createServer((req, res) => void door(req, res));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -82,9 +112,11 @@ async function logged(door: Door): Promise<readonly string[]> {
 describe('POST /events: what it takes', () => {
   it('takes a plain object, a list, NDJSON, and CloudEvents in three modes, and answers in the order sent', async () => {
     const door = await open();
-    expect((await post(door, deal('d1', 'e1')))).toMatchObject({ status: 202, body: { events: [{ id: 'e1', status: 'accepted' }] } });
+    expect(await post(door, deal('d1', 'e1'))).toMatchObject({ status: 202, body: { events: [{ id: 'e1', status: 'accepted' }] } });
     expect((await post(door, [deal('d1', 'e2'), deal('d2', 'e1'), deal('d3', 'e2')])).body.events).toEqual([
-      { id: 'e2', status: 'accepted' }, { id: 'e1', status: 'duplicate' }, { id: 'e2', status: 'duplicate' },
+      { id: 'e2', status: 'accepted' },
+      { id: 'e1', status: 'duplicate' },
+      { id: 'e2', status: 'duplicate' },
     ]);
     const lines = `${JSON.stringify(deal('d1', 'e3'))}\n\n${JSON.stringify(deal('d1', 'e4'))}\n`;
     expect((await post(door, lines, { 'content-type': 'application/x-ndjson' })).body.events?.map((e) => e['id'])).toEqual(['e3', 'e4']);
@@ -92,8 +124,20 @@ describe('POST /events: what it takes', () => {
     const structured = { query: '', 'content-type': 'application/cloudevents+json' };
     expect((await post(door, { ...event, id: 'c1' }, structured)).body.events).toEqual([{ id: 'c1', status: 'accepted' }]);
     const batch = { query: '', 'content-type': 'application/cloudevents-batch+json' };
-    expect((await post(door, [{ ...event, id: 'c2' }, { ...event, id: 'c1' }], batch)).body.events).toEqual([
-      { id: 'c2', status: 'accepted' }, { id: 'c1', status: 'duplicate' },
+    expect(
+      (
+        await post(
+          door,
+          [
+            { ...event, id: 'c2' },
+            { ...event, id: 'c1' },
+          ],
+          batch,
+        )
+      ).body.events,
+    ).toEqual([
+      { id: 'c2', status: 'accepted' },
+      { id: 'c1', status: 'duplicate' },
     ]);
     const binary = { query: '', 'ce-specversion': '1.0', 'ce-type': 'crm.deals.changed', 'ce-source': '/crm', 'ce-id': 'c3' };
     expect((await post(door, deal('d1', 'ignored'), binary)).body.events).toEqual([{ id: 'c3', status: 'accepted' }]);
@@ -123,7 +167,11 @@ describe('POST /events: what it rejects', () => {
     const bad = { id: 'd2', event_id: 'e2', action: 'changed' };
     const reply = await post(door, [deal('d1', 'e1'), bad, deal('d3', 'e3')]);
     expect(reply.status).toBe(202);
-    expect(reply.body.events?.map((e) => [e['status'], e['code']])).toEqual([['accepted', undefined], ['rejected', 'EVENT_TENANT_MISSING'], ['accepted', undefined]]);
+    expect(reply.body.events?.map((e) => [e['status'], e['code']])).toEqual([
+      ['accepted', undefined],
+      ['rejected', 'EVENT_TENANT_MISSING'],
+      ['accepted', undefined],
+    ]);
     const [row] = await door.log.deadLetters.list({ limit: 10 });
     expect(row).toMatchObject({ code: 'EVENT_TENANT_MISSING', topic: 'crm.deals', position: 'http', attempts: 0 });
     const letter = await door.log.deadLetters.show(row?.id ?? '');
@@ -158,7 +206,7 @@ describe('POST /events: what it rejects', () => {
     ['false gzip', '{}', { 'content-encoding': 'gzip' }, 415, 'INGEST_ENCODING'],
   ])('refuses %s', async (_, body, headers, status, code) => {
     const door = await open();
-    const reply = await post(door, body, headers as Record<string, string>);
+    const reply = await post(door, body, headers);
     expect([reply.status, reply.body.error?.['code']]).toEqual([status, code]);
     expect(await logged(door)).toEqual([]);
   });
@@ -227,7 +275,9 @@ describe('POST /events: bounds', () => {
     const door = await open({ maxInFlightBytes: 500 });
     const gone = request(`${door.url}?topic=crm.deals`, { method: 'POST', headers: { authorization: 'Bearer good' } });
     gone.on('error', () => {});
-    const [[socket]] = await Promise.all([once(door.server, 'connection') as Promise<[{ once(event: 'close', run: () => void): void }]>, gone.write('x'.repeat(400))]);
+    const connected = once(door.server, 'connection') as Promise<[Socket]>;
+    gone.write('x'.repeat(400));
+    const [socket] = await connected;
     const closed = new Promise<void>((resolve) => socket.once('close', resolve));
     gone.destroy();
     await closed;

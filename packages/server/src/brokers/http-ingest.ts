@@ -44,9 +44,12 @@ const SWALLOW_BYTES = 65_536;
 
 /**
  * `POST /events`. Answers 202 when everything accepted is on disk. Never rejects: every failure is an answer with a code.
- * Normative: spec/envelope.md.
+ * Normative: spec/ingest.md.
  */
-export function createHttpIngest(deps: HttpIngestDeps, options: Partial<HttpIngestOptions> = {}): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
+export function createHttpIngest(
+  deps: HttpIngestDeps,
+  options: Partial<HttpIngestOptions> = {},
+): (req: IncomingMessage, res: ServerResponse) => Promise<void> {
   const settings = { ...HTTP_INGEST_DEFAULTS, ...options };
   const clock = deps.clock ?? systemClock;
   const bodies = new BodyReader(settings, clock);
@@ -101,9 +104,17 @@ async function store(items: readonly IntakeItem[], { sink, deadLetters }: HttpIn
   for (const item of items) {
     if (item.kind === 'event' || item.letter === null) continue;
     const error = `${item.spec.code}: ${item.reason}`;
-    letters.push(deadLetters.add({
-      record: item.letter, position: 'http', code: item.spec.code, reason: item.reason, attempts: 0, firstError: error, lastError: error,
-    }));
+    letters.push(
+      deadLetters.add({
+        record: item.letter,
+        position: 'http',
+        code: item.spec.code,
+        reason: item.reason,
+        attempts: 0,
+        firstError: error,
+        lastError: error,
+      }),
+    );
   }
   const [results] = await Promise.all([appended, ...letters]);
   return results;
@@ -121,7 +132,8 @@ function answersOf(items: readonly IntakeItem[], results: readonly AppendResult[
     counts[status] += 1;
     return { id: item.id, status };
   });
-  for (const status of ['accepted', 'duplicate', 'rejected'] as const) if (counts[status] > 0) metrics.doorEvents.inc({ status }, counts[status]);
+  for (const status of ['accepted', 'duplicate', 'rejected'] as const)
+    if (counts[status] > 0) metrics.doorEvents.inc({ status }, counts[status]);
   return answers;
 }
 
@@ -134,12 +146,16 @@ function failure(error: MillraceError, logger: Logger): Answer {
 function send(req: IncomingMessage, res: ServerResponse, { status, code, body }: Answer, retryAfterSeconds: number): void {
   if (res.destroyed || res.headersSent) return;
   const text = JSON.stringify(body);
-  const headers: Record<string, string | number> = { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) };
+  const headers: Record<string, string | number> = {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+  };
   if (status === 503 || status === 429) headers['retry-after'] = retryAfterSeconds;
   if (code === 'INGEST_METHOD') headers['allow'] = 'POST';
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   // An answer before the end of a body: a small rest is swallowed by Node, a large or endless one ends with the connection.
-  if (!req.complete && !(Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= SWALLOW_BYTES)) headers['connection'] = 'close';
+  if (!req.complete && !(Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= SWALLOW_BYTES))
+    headers['connection'] = 'close';
   res.writeHead(status, headers);
   res.end(text);
 }

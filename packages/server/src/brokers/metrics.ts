@@ -32,7 +32,11 @@ export function createBrokersMetrics(metrics: Metrics): BrokersMetrics {
     appended: metrics.counter('brokers_appended_total', 'Records given to the embedded log, by outcome', ['status']),
     busy: metrics.counter('brokers_busy_total', 'Appends refused because too many records waited for the disk'),
     commitSeconds: metrics.histogram('brokers_commit_seconds', 'From the start of a group commit to the disk having it', LATENCY_BUCKETS),
-    commitRecords: metrics.histogram('brokers_commit_records', 'Records in one group commit', [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500]),
+    commitRecords: metrics.histogram(
+      'brokers_commit_records',
+      'Records in one group commit',
+      [1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500],
+    ),
     pending: metrics.gauge('brokers_pending_records', 'Records that wait for the disk'),
     logBytes: metrics.gauge('brokers_log_bytes', 'Bytes of the records in the embedded log'),
     logRecords: metrics.gauge('brokers_log_records', 'Records in the embedded log'),

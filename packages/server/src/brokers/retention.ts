@@ -116,7 +116,10 @@ export class Retention {
     this.#store.remove(hard.upTo, true, hard.rows, hard.bytes);
     this.#metrics.lost.inc(hard.rows);
     const { hardMaxBytes } = this.#bounds;
-    this.#logger.error({ code: 'BROKER_RETENTION_LOSS', records: hard.rows, upTo: hard.upTo, hardMaxBytes }, 'unsettled records were removed: the log is at its hard bound');
+    this.#logger.error(
+      { code: 'BROKER_RETENTION_LOSS', records: hard.rows, upTo: hard.upTo, hardMaxBytes },
+      'unsettled records were removed: the log is at its hard bound',
+    );
     return true;
   }
 

@@ -93,7 +93,7 @@ export class ChannelTable {
 
   /** History of channels that nobody has used since `cutoff`; those in use trim themselves. */
   expireUntouched(cutoff: number, now: number): void {
-    for (let channel = this.#oldest; channel !== null && channel.touchedAt <= cutoff; ) {
+    for (let channel = this.#oldest; channel !== null && channel.touchedAt <= cutoff;) {
       const next = channel.newer;
       this.resized(channel, channel.expire(now));
       channel = next;

@@ -129,9 +129,18 @@ export class Channel {
     const { maxEvents, maxBytes, maxAgeMs } = this.#bounds;
     if (history.count <= maxEvents && history.bytes <= maxBytes && now - history.oldestAt < maxAgeMs) return NOTHING;
     const evicted = { count: 0, bytes: 0, age: 0 };
-    while (history.count > maxEvents) { history.shift(); evicted.count += 1; }
-    while (history.bytes > maxBytes) { history.shift(); evicted.bytes += 1; }
-    while (now - history.oldestAt >= maxAgeMs) { history.shift(); evicted.age += 1; }
+    while (history.count > maxEvents) {
+      history.shift();
+      evicted.count += 1;
+    }
+    while (history.bytes > maxBytes) {
+      history.shift();
+      evicted.bytes += 1;
+    }
+    while (now - history.oldestAt >= maxAgeMs) {
+      history.shift();
+      evicted.age += 1;
+    }
     return evicted;
   }
 

@@ -31,8 +31,22 @@ export const DEALS: ChannelName = { tenant: 'acme', type: 'Deal' };
 
 export function liveEvent(id: string, over: Partial<LiveEvent> = {}): LiveEvent {
   return {
-    id, tenant: 'acme', type: 'Deal', key: 'd1', action: 'CHANGED', version: null, at: '2026-01-01T00:00:00Z', entity: { n: id }, before: null,
-    raw: JSON.stringify({ n: id }), delta: null, audience: { kind: 'tenant' }, bytes: 100, traceparent: null, receivedAt: 1_700_000_000_000, ...over,
+    id,
+    tenant: 'acme',
+    type: 'Deal',
+    key: 'd1',
+    action: 'CHANGED',
+    version: null,
+    at: '2026-01-01T00:00:00Z',
+    entity: { n: id },
+    before: null,
+    raw: JSON.stringify({ n: id }),
+    delta: null,
+    audience: { kind: 'tenant' },
+    bytes: 100,
+    traceparent: null,
+    receivedAt: 1_700_000_000_000,
+    ...over,
   };
 }
 
@@ -102,15 +116,22 @@ function publishTests(start: Start): void {
     expect((await h.channels.publish([liveEvent('1'), liveEvent('1')])).map((r) => r.kind)).toEqual(['published', 'duplicate']);
     expect((await h.channels.publish([liveEvent('1'), liveEvent('2')])).map((r) => r.kind)).toEqual(['duplicate', 'published']);
     await h.settled();
-    expect(ear.heard.map((e) => [e.event.id, e.position.offset])).toEqual([['1', 1], ['2', 2]]);
+    expect(ear.heard.map((e) => [e.event.id, e.position.offset])).toEqual([
+      ['1', 1],
+      ['2', 2],
+    ]);
   });
 
   it('takes the versions of an entity in rising order only', async () => {
     const h = await start();
     await h.channels.subscribe(DEALS, new Ear());
     const results = await h.channels.publish([
-      liveEvent('1', { version: 5 }), liveEvent('2', { version: 5 }), liveEvent('3', { version: 4 }),
-      liveEvent('4', { version: 1, key: 'd2' }), liveEvent('5', { version: 6 }), liveEvent('6', { version: null }),
+      liveEvent('1', { version: 5 }),
+      liveEvent('2', { version: 5 }),
+      liveEvent('3', { version: 4 }),
+      liveEvent('4', { version: 1, key: 'd2' }),
+      liveEvent('5', { version: 6 }),
+      liveEvent('6', { version: null }),
     ]);
     expect(results.map((r) => r.kind)).toEqual(['published', 'stale', 'stale', 'published', 'published', 'published']);
     expect((await h.channels.publish([liveEvent('2', { version: 7 })])).map((r) => r.kind)).toEqual(['published']);
@@ -118,12 +139,16 @@ function publishTests(start: Start): void {
 
   it('keeps tenants and types apart, whatever their names', async () => {
     const h = await start();
-    const names = ['acme', '__proto__', 'constructor', 'a\u0000b', ''].flatMap((tenant) => ['Deal', 'toString'].map((type) => ({ tenant, type })));
-    const ears = await Promise.all(names.map(async (name) => {
-      const ear = new Ear();
-      await h.channels.subscribe(name, ear);
-      return ear;
-    }));
+    const names = ['acme', '__proto__', 'constructor', 'a\u0000b', ''].flatMap((tenant) =>
+      ['Deal', 'toString'].map((type) => ({ tenant, type })),
+    );
+    const ears = await Promise.all(
+      names.map(async (name) => {
+        const ear = new Ear();
+        await h.channels.subscribe(name, ear);
+        return ear;
+      }),
+    );
     await h.channels.publish(names.map((name, i) => liveEvent(`${i}`, name)));
     await h.settled();
     expect(ears.map((ear) => ear.ids)).toEqual(names.map((_, i) => [`${i}`]));
@@ -156,21 +181,32 @@ function reentrancyTests(start: Start): void {
     const nested: Promise<unknown>[] = [];
     await h.channels.subscribe(DEALS, before);
     await h.channels.subscribe(DEALS, {
-      onEvents: (events) => { if (events[0]?.event.id === '1') nested.push(h.channels.publish([liveEvent('2')]), h.channels.publish([liveEvent('3')])); },
+      onEvents: (events) => {
+        if (events[0]?.event.id === '1') nested.push(h.channels.publish([liveEvent('2')]), h.channels.publish([liveEvent('3')]));
+      },
       onGap: () => {},
     });
     await h.channels.subscribe(DEALS, after);
     await h.channels.publish([liveEvent('1')]);
     await Promise.all(nested);
     await h.settled();
-    expect([before.ids, after.ids]).toEqual([['1', '2', '3'], ['1', '2', '3']]);
+    expect([before.ids, after.ids]).toEqual([
+      ['1', '2', '3'],
+      ['1', '2', '3'],
+    ]);
   });
 
   it('skips one that was closed earlier in the same fan-out, and misses nothing for one attached in it', async () => {
     const h = await start();
     const [closed, late] = [new Ear(), new Ear()];
     let attached: Promise<{ position: Position }> | null = null;
-    const controller: ChannelListener = { onEvents: () => { victim.close(); attached ??= h.channels.subscribe(DEALS, late); }, onGap: () => {} };
+    const controller: ChannelListener = {
+      onEvents: () => {
+        victim.close();
+        attached ??= h.channels.subscribe(DEALS, late);
+      },
+      onGap: () => {},
+    };
     await h.channels.subscribe(DEALS, controller);
     const victim = await h.channels.subscribe(DEALS, closed);
     await h.channels.publish([liveEvent('1')]);
@@ -185,7 +221,12 @@ function reentrancyTests(start: Start): void {
   it('serves the others when a listener throws', async () => {
     const h = await start();
     const ear = new Ear();
-    await h.channels.subscribe(DEALS, { onEvents: () => { throw new Error('a fault'); }, onGap: () => {} });
+    await h.channels.subscribe(DEALS, {
+      onEvents: () => {
+        throw new Error('a fault');
+      },
+      onGap: () => {},
+    });
     await h.channels.subscribe(DEALS, ear);
     await h.channels.publish([liveEvent('1')]);
     await h.channels.publish([liveEvent('2')]);
@@ -211,8 +252,13 @@ function historyTests(start: Start): void {
     const h = await start();
     const { position } = await h.channels.subscribe(DEALS, new Ear());
     const event = liveEvent('1', {
-      entity: { n: 1, deep: { list: [1, null, 'ü'] } }, raw: '{"n":1.0,"deep":{"list":[1,null,"ü"]}}', before: { n: 0 }, delta: '{"n":1}', version: 3,
-      audience: { kind: 'members', users: ['u'], groups: ['g'] }, traceparent: '00-a-b-01',
+      entity: { n: 1, deep: { list: [1, null, 'ü'] } },
+      raw: '{"n":1.0,"deep":{"list":[1,null,"ü"]}}',
+      before: { n: 0 },
+      delta: '{"n":1}',
+      version: 3,
+      audience: { kind: 'members', users: ['u'], groups: ['g'] },
+      traceparent: '00-a-b-01',
     });
     await h.channels.publish([event]);
     const slice = await h.channels.history(DEALS, position, 1, ALL);
@@ -331,7 +377,15 @@ type Step =
 
 const steps = fc.array(
   fc.oneof(
-    { weight: 6, arbitrary: fc.record({ kind: fc.constant('publish' as const), ids: fc.array(fc.nat(30), { minLength: 1, maxLength: 4 }), bytes: fc.constantFrom(10, 100, 400), version: fc.option(fc.nat(9)) }) },
+    {
+      weight: 6,
+      arbitrary: fc.record({
+        kind: fc.constant('publish' as const),
+        ids: fc.array(fc.nat(30), { minLength: 1, maxLength: 4 }),
+        bytes: fc.constantFrom(10, 100, 400),
+        version: fc.option(fc.nat(9)),
+      }),
+    },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('elapse' as const), ms: fc.constantFrom(100, 900, 5000, 21_000) }) },
     { weight: 2, arbitrary: fc.constant({ kind: 'listen' as const }) },
     { weight: 2, arbitrary: fc.constant({ kind: 'leave' as const }) },
@@ -376,10 +430,14 @@ class Model {
       case 'publish': {
         const events = step.ids.map((id) => liveEvent(`${id}`, { bytes: step.bytes, version: step.version, key: `k${id % 3}` }));
         const results = await this.#h.channels.publish(events);
-        results.forEach((result, i) => { if (result.kind === 'published') this.#published_(result.position, events[i]!.id); });
+        results.forEach((result, i) => {
+          if (result.kind === 'published') this.#published_(result.position, events[i]!.id);
+        });
         break;
       }
-      case 'elapse': await this.#h.elapse(step.ms); break;
+      case 'elapse':
+        await this.#h.elapse(step.ms);
+        break;
       case 'listen': {
         const ear = new Ear();
         const { position, close } = await subscribeWith(this.#h.channels, ear);
@@ -390,8 +448,14 @@ class Model {
         this.#listening.push(entry);
         break;
       }
-      case 'leave': this.#leave(); break;
-      case 'restart': await this.#h.settled(); this.#listening = []; await this.#h.restart(); break;
+      case 'leave':
+        this.#leave();
+        break;
+      case 'restart':
+        await this.#h.settled();
+        this.#listening = [];
+        await this.#h.restart();
+        break;
     }
     await this.check();
   }
@@ -417,7 +481,8 @@ class Model {
       expect(ear.ids).toEqual(all.slice(position.offset, position.offset + ear.heard.length));
       expect(ear.gaps).toEqual([]);
     }
-    for (const { ear, position } of this.#listening) expect(ear.heard.length).toBe(this.#published.get(position.epoch)!.length - position.offset);
+    for (const { ear, position } of this.#listening)
+      expect(ear.heard.length).toBe(this.#published.get(position.epoch)!.length - position.offset);
     for (const [epoch, all] of this.#published) {
       for (const offset of [0, all.length >> 1, all.length]) await this.#checkSlice({ epoch, offset }, all);
     }

@@ -16,7 +16,9 @@ type Heard = { readonly epoch: string; readonly offset: number; readonly tenant:
 
 async function runAndKill(path: string, seed: number, events: number): Promise<readonly Heard[]> {
   const file = `${path}.heard-${seed}`;
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'testing/crash-child.ts'), path, file, String(seed)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'testing/crash-child.ts'), path, file, String(seed)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const exit = once(child, 'exit');
   let said = 0;
   child.stdout.on('data', (chunk: Buffer) => {
@@ -41,7 +43,10 @@ describe('kill -9', () => {
       ...(await runAndKill(path, seed * 1000 + 1, 1 + Math.floor(random.next() * 200))),
     ];
     const journal = openSqliteJournal(path, { maxEvents: 50, duplicateWindow: 100 });
-    const channels = new MemoryChannels({ logger: silentLogger, metrics: createChannelsMetrics(new Metrics()), journal }, { maxEvents: 50, duplicateWindow: 100 });
+    const channels = new MemoryChannels(
+      { logger: silentLogger, metrics: createChannelsMetrics(new Metrics()), journal },
+      { maxEvents: 50, duplicateWindow: 100 },
+    );
     for (const tenant of new Set(heard.map((h) => h.tenant))) {
       const name = { tenant, type: 'Deal' };
       const mine = heard.filter((h) => h.tenant === tenant);
@@ -53,7 +58,9 @@ describe('kill -9', () => {
       expect([...new Set(mine.map((h) => h.epoch))]).toEqual([slice.top.epoch]);
       expect(slice.top.offset).toBeGreaterThanOrEqual(mine.at(-1)!.offset);
       const kept = new Map(slice.events.map(({ position, event }) => [position.offset, event.id]));
-      expect(slice.events.map(({ position }) => position.offset)).toEqual(slice.events.map((_, i) => slice.top.offset - slice.events.length + 1 + i));
+      expect(slice.events.map(({ position }) => position.offset)).toEqual(
+        slice.events.map((_, i) => slice.top.offset - slice.events.length + 1 + i),
+      );
       for (const h of mine) if (h.offset > slice.top.offset - slice.events.length) expect(kept.get(h.offset)).toBe(h.id);
       const again = await channels.publish(mine.slice(-50).map((h) => liveEventOf(h.id, tenant)));
       expect(again.every((result) => result.kind === 'duplicate')).toBe(true);

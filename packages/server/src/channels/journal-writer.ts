@@ -54,7 +54,10 @@ export class JournalWriter {
     try {
       this.#swept = !this.#journal.sweep(SWEEP_AT_ONCE);
     } catch (thrown) {
-      this.#logger.warn({ reason: thrown instanceof Error ? thrown.message : String(thrown) }, 'the journal could not be swept; tried again');
+      this.#logger.warn(
+        { reason: thrown instanceof Error ? thrown.message : String(thrown) },
+        'the journal could not be swept; tried again',
+      );
     }
   }
 
@@ -89,7 +92,10 @@ export class JournalWriter {
     try {
       this.#write([]);
     } catch (thrown) {
-      this.#logger.error({ reason: thrown instanceof Error ? thrown.message : String(thrown) }, 'interest could not be journalled; it goes with the next events');
+      this.#logger.error(
+        { reason: thrown instanceof Error ? thrown.message : String(thrown) },
+        'interest could not be journalled; it goes with the next events',
+      );
     }
   }
 }

@@ -14,7 +14,11 @@ import { openSqliteJournal } from './sqlite-journal.ts';
 
 const random = seededRandom(1);
 
-async function harness(options: ChannelsHarnessOptions, openJournal: (() => ChannelJournal) | null, end: () => void): Promise<ChannelsHarness> {
+async function harness(
+  options: ChannelsHarnessOptions,
+  openJournal: (() => ChannelJournal) | null,
+  end: () => void,
+): Promise<ChannelsHarness> {
   let clock = new ManualClock();
   let journal: ChannelJournal | null = null;
   const begin = (): MemoryChannels => {
@@ -24,7 +28,9 @@ async function harness(options: ChannelsHarnessOptions, openJournal: (() => Chan
   };
   let channels = begin();
   return {
-    get channels() { return channels; },
+    get channels() {
+      return channels;
+    },
     durable: openJournal !== null,
     elapse: async (ms) => clock.advance(ms),
     settled: async () => {},
@@ -55,9 +61,14 @@ describe('memory channels', () => {
   function make(options: Partial<MemoryChannelsOptions>): { channels: MemoryChannels; clock: ManualClock; metrics: Metrics } {
     const metrics = new Metrics();
     const clock = new ManualClock();
-    return { channels: new MemoryChannels({ logger: silentLogger, metrics: createChannelsMetrics(metrics), clock, random }, options), clock, metrics };
+    return {
+      channels: new MemoryChannels({ logger: silentLogger, metrics: createChannelsMetrics(metrics), clock, random }, options),
+      clock,
+      metrics,
+    };
   }
-  const value = async (metrics: Metrics, name: string): Promise<number> => Number(new RegExp(`^millrace_channels_${name} (\\S+)$`, 'm').exec(await metrics.text())?.[1]);
+  const value = async (metrics: Metrics, name: string): Promise<number> =>
+    Number(new RegExp(`^millrace_channels_${name} (\\S+)$`, 'm').exec(await metrics.text())?.[1]);
   const named = (tenant: string) => ({ tenant, type: 'Deal' });
 
   it('keeps the bound over all channels by the least recently used, with an explicit gap', async () => {
@@ -82,7 +93,9 @@ describe('memory channels', () => {
     }
     expect(await value(metrics, 'open')).toBe(50);
     clock.advance(20_000);
-    expect([await value(metrics, 'open'), await value(metrics, 'disposed_total'), await value(metrics, 'history_bytes')]).toEqual([0, 50, 0]);
+    expect([await value(metrics, 'open'), await value(metrics, 'disposed_total'), await value(metrics, 'history_bytes')]).toEqual([
+      0, 50, 0,
+    ]);
   });
 
   it('lets old history go though nobody asks for it', async () => {
@@ -110,13 +123,21 @@ describe('the journal', () => {
     return join(folders.at(-1)!, 'channels.db');
   };
   afterEach(() => folders.splice(0).forEach((path) => rmSync(join(path), { recursive: true, force: true })));
-  const deps = (journal: ChannelJournal, clock: ManualClock) => ({ logger: silentLogger, metrics: createChannelsMetrics(new Metrics()), clock, random, journal });
+  const deps = (journal: ChannelJournal, clock: ManualClock) => ({
+    logger: silentLogger,
+    metrics: createChannelsMetrics(new Metrics()),
+    clock,
+    random,
+    journal,
+  });
 
   it('makes a publish call count for nothing when it cannot be written', async () => {
     let broken = false;
     const journal: ChannelJournal = {
       load: () => null,
-      write: () => { if (broken) throw new Error('disk full'); },
+      write: () => {
+        if (broken) throw new Error('disk full');
+      },
       sweep: () => false,
       close: () => {},
     };

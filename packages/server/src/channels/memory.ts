@@ -5,9 +5,7 @@ import type { Logger } from '../kit/log.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
 import { Channel, type ChannelBounds } from './channel.ts';
 import { ChannelTable } from './channel-table.ts';
-import type {
-  ChannelListener, ChannelName, Channels, ChannelSubscription, HistorySlice, Position, PublishResult,
-} from './channels.ts';
+import type { ChannelListener, ChannelName, Channels, ChannelSubscription, HistorySlice, Position, PublishResult } from './channels.ts';
 import { channelsErrors } from './errors.ts';
 import type { ChannelJournal } from './journal.ts';
 import { JournalWriter } from './journal-writer.ts';
@@ -72,7 +70,12 @@ export class MemoryChannels implements Channels {
     this.#logger = deps.logger;
     this.#metrics = deps.metrics;
     const child = (result: PublishResult['kind']) => deps.metrics.published.labels(result);
-    this.#counts = { published: child('published'), duplicate: child('duplicate'), stale: child('stale'), 'no-interest': child('no-interest') };
+    this.#counts = {
+      published: child('published'),
+      duplicate: child('duplicate'),
+      stale: child('stale'),
+      'no-interest': child('no-interest'),
+    };
     this.#startedAt = this.#clock.now();
     this.#table = new ChannelTable(this.#options.maxTotalBytes, deps.metrics);
     this.#writer = deps.journal ? new JournalWriter(deps.journal, this.#clock, deps.logger, deps.metrics) : null;

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
 import type { LiveEvent } from '../events/live-event.ts';
+import { type Clock, systemClock } from '../kit/clock.ts';
 import type { JsonObject } from '../kit/json.ts';
 import { type Database, openDatabase } from '../kit/sqlite.ts';
 import type { ChannelEvent, ChannelName } from './channels.ts';
@@ -38,9 +39,13 @@ type Known = { readonly id: number; first: number; epoch: string };
  * The journal in one SQLite file, `synchronous = NORMAL`: a commit is a write to the kernel, about 10 µs, which a killed process
  * cannot lose. Errors of `openSqliteJournal`: DATA_VERSION, DATA_CORRUPT, DATA_LOCKED, DATA_UNUSABLE, DISK_FULL.
  */
-export function openSqliteJournal(path: string, options: Partial<SqliteJournalOptions> = {}): ChannelJournal {
+export function openSqliteJournal(path: string, options: Partial<SqliteJournalOptions> & { readonly clock?: Clock } = {}): ChannelJournal {
   const database = openDatabase(path, { schemaVersion: 1, migrate, synchronous: 'normal' });
-  return new SqliteJournal(database, { ...SQLITE_JOURNAL_DEFAULTS, machineRun: options.machineRun ?? machineRun(), ...options });
+  return new SqliteJournal(database, {
+    ...SQLITE_JOURNAL_DEFAULTS,
+    machineRun: options.machineRun ?? machineRun(options.clock ?? systemClock),
+    ...options,
+  });
 }
 
 class SqliteJournal implements ChannelJournal {
@@ -77,7 +82,10 @@ class SqliteJournal implements ChannelJournal {
       if (!row) return null;
       const id = Number(row['id']);
       const epoch = String(row['epoch']);
-      const events = this.#events.all(id, this.#options.maxEvents).reverse().map((event) => journalled(epoch, event));
+      const events = this.#events
+        .all(id, this.#options.maxEvents)
+        .reverse()
+        .map((event) => journalled(epoch, event));
       const first = events[0]?.entry.position.offset ?? 1;
       const older = this.#ids.all(id, first);
       this.#known.set(keyOf(name), { id, epoch, first: Number(older[0]?.['offset'] ?? first) });
@@ -188,10 +196,10 @@ function journalled(epoch: string, row: Record<string, SQLOutputValue>): { entry
 }
 
 /** Linux names each run of the kernel; elsewhere the time of its start, to the minute, does. */
-function machineRun(): string {
+function machineRun(clock: Clock): string {
   try {
     return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   } catch {
-    return `boot-${Math.round((Date.now() / 1000 - uptime()) / 60)}`;
+    return `boot-${Math.round((clock.now() / 1000 - uptime()) / 60)}`;
   }
 }

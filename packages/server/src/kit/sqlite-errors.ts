@@ -58,7 +58,12 @@ function fromResultCode(primary: number, cause: Error, path: string): Error {
     return new MillraceError(sqliteErrors.DATA_CORRUPT, line, { path }, cause);
   }
   if (primary === SQLITE.busy || primary === SQLITE.locked) {
-    return new MillraceError(sqliteErrors.DATA_LOCKED, `${path} is in use by another process: stop it, or name another data folder`, { path }, cause);
+    return new MillraceError(
+      sqliteErrors.DATA_LOCKED,
+      `${path} is in use by another process: stop it, or name another data folder`,
+      { path },
+      cause,
+    );
   }
   if (primary === SQLITE.readonly || primary === SQLITE.cantopen || primary === SQLITE.ioerr) return unusable(cause, path);
   return cause;

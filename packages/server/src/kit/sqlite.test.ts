@@ -44,7 +44,12 @@ describe('openDatabase', () => {
 
   it('rolls back when the work throws', () => {
     const database = openDatabase(':memory:', options());
-    expect(() => database.transaction(() => { database.db.exec('INSERT INTO t VALUES (1)'); throw new Error('no'); })).toThrow('no');
+    expect(() =>
+      database.transaction(() => {
+        database.db.exec('INSERT INTO t VALUES (1)');
+        throw new Error('no');
+      }),
+    ).toThrow('no');
     expect(database.db.prepare('SELECT * FROM t').all()).toEqual([]);
     database.close();
   });

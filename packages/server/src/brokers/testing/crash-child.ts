@@ -28,7 +28,9 @@ function say(letter: string, names: readonly string[]): void {
 async function produce(): Promise<never> {
   for (;;) {
     const ids = Array.from({ length: 1 + Math.floor(random.next() * 5) }, () => `${seed}-${next++}`);
-    await log.sink.append(ids.map((id) => sinkRecordOf(id, `k${Math.floor(random.next() * 20)}`, 'x'.repeat(Math.floor(random.next() * 300)))));
+    await log.sink.append(
+      ids.map((id) => sinkRecordOf(id, `k${Math.floor(random.next() * 20)}`, 'x'.repeat(Math.floor(random.next() * 300)))),
+    );
     say('A', ids);
   }
 }
@@ -45,8 +47,14 @@ async function consume(from: EventSource): Promise<never> {
     for (const record of settled) from.settle(record, { kind: 'done' });
     for (const record of retried) from.settle(record, { kind: 'retry', at: Date.now() + 3_600_000, code: 'X', reason: 'later' });
     await from.flush();
-    say('S', settled.map((record) => record.position));
-    say('R', retried.map((record) => record.position));
+    say(
+      'S',
+      settled.map((record) => record.position),
+    );
+    say(
+      'R',
+      retried.map((record) => record.position),
+    );
   }
 }
 

@@ -14,23 +14,31 @@ import { openSqliteJournal } from '../sqlite-journal.ts';
 const [path = '', heard = '', seed = '0'] = process.argv.slice(2);
 const file = openSync(heard, 'a');
 const random = seededRandom(Number(seed));
-const channels = new MemoryChannels({
-  logger: silentLogger,
-  metrics: createChannelsMetrics(new Metrics()),
-  journal: openSqliteJournal(path, { maxEvents: 50, duplicateWindow: 100 }),
-}, { maxEvents: 50, duplicateWindow: 100 });
+const channels = new MemoryChannels(
+  {
+    logger: silentLogger,
+    metrics: createChannelsMetrics(new Metrics()),
+    journal: openSqliteJournal(path, { maxEvents: 50, duplicateWindow: 100 }),
+  },
+  { maxEvents: 50, duplicateWindow: 100 },
+);
 
 for (const tenant of ['a', 'b', 'c']) {
-  await channels.subscribe({ tenant, type: 'Deal' }, {
-    onEvents: (events) => {
-      writeSync(file, events.map(({ position, event }) => `${position.epoch} ${position.offset} ${tenant} ${event.id}\n`).join(''));
-      process.stdout.write('.');
+  await channels.subscribe(
+    { tenant, type: 'Deal' },
+    {
+      onEvents: (events) => {
+        writeSync(file, events.map(({ position, event }) => `${position.epoch} ${position.offset} ${tenant} ${event.id}\n`).join(''));
+        process.stdout.write('.');
+      },
+      onGap: () => {},
     },
-    onGap: () => {},
-  });
+  );
 }
-for (let next = 0; ; ) {
-  const batch = Array.from({ length: 1 + Math.floor(random.next() * 4) }, () => liveEventOf(`${seed}-${next++}`, 'abc'[Math.floor(random.next() * 3)] ?? 'a'));
+for (let next = 0; ;) {
+  const batch = Array.from({ length: 1 + Math.floor(random.next() * 4) }, () =>
+    liveEventOf(`${seed}-${next++}`, 'abc'[Math.floor(random.next() * 3)] ?? 'a'),
+  );
   await channels.publish(batch);
   // Lets standard output go out, so that the parent hears of it.
   await new Promise((resolve) => setImmediate(resolve));
