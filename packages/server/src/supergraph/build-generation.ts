@@ -22,6 +22,7 @@ import type { PlannedGraph, Planner } from './planner.ts';
 import { CompiledOperation } from './prepared-operation.ts';
 import { publicSchema } from './public-schema.ts';
 import type { Release } from './release.ts';
+import { assignments, decide, joinPlans, variablesToDecide } from './specialise.ts';
 import { TypeRelations } from './type-relations.ts';
 
 export type GenerationSettings = {
@@ -133,7 +134,7 @@ class ReleaseGeneration implements BuiltGeneration {
 
   async #compile(selected: OperationDocument): Promise<CompiledOperation> {
     const { data, introspection } = splitIntrospection(selected);
-    const plan = data ? compilePlan((await this.#graph.plan(normalise(data), data.operation.name?.value ?? null)).node) : NOTHING;
+    const plan = data ? await this.#plan(data) : NOTHING;
     const parts = {
       schema: this.schema,
       selected,
@@ -145,6 +146,20 @@ class ReleaseGeneration implements BuiltGeneration {
       batchQueries: this.#settings.batchQueries,
     };
     return new CompiledOperation(parts, (operation) => this.#subscription(selected, plan, operation));
+  }
+
+  async #plan(data: OperationDocument): Promise<CompiledPlan> {
+    const variables = variablesToDecide(data);
+    if (variables.length === 0) return this.#planOne(data);
+    const plans = assignments(variables).map(async (assignment) => {
+      const decided = decide(data, assignment);
+      return { assignment, plan: decided ? await this.#planOne(decided) : NOTHING };
+    });
+    return joinPlans(await Promise.all(plans));
+  }
+
+  async #planOne(data: OperationDocument): Promise<CompiledPlan> {
+    return compilePlan((await this.#graph.plan(normalise(data), data.operation.name?.value ?? null)).node);
   }
 
   #subscription(selected: OperationDocument, plan: CompiledPlan, operation: CompiledOperation): SubscriptionPlan | null {

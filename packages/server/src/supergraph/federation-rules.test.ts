@@ -246,6 +246,16 @@ describe('order and conditions', () => {
     expect(await answers(conditional, document, variables)).toEqual({ data: { item } });
   });
 
+  it('finds a field that stands twice, once under a condition, which the planner loses', async () => {
+    const query = 'query($x: Boolean!, $y: Boolean!) { item { stage { ... on Stage @include(if: $x) { k: id } name @include(if: $y) k: id } } }';
+    for (const [x, y] of [[true, true], [true, false], [false, true], [false, false]]) {
+      const result = await answers(conditional, query, { x, y });
+      expect(result).toEqual({ data: { item: { stage: { k: 's', ...(y ? { name: 'stage s' } : {}) } } } });
+      await graph?.close();
+      graph = null;
+    }
+  });
+
   it('asks nobody for what is skipped', async () => {
     await answers(conditional, 'query($x: Boolean!) { item { id stage @include(if: $x) { name } } }', { x: false });
     expect(graph?.client.requests.map((request) => request.operation.subgraph)).toEqual(['a']);
