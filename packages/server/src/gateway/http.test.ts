@@ -49,7 +49,7 @@ describe('GraphQL over HTTP', () => {
   ])('%s', async (_name, body, headers, status, code) => {
     const response = await post(body, headers);
     expect([response.status, await codeOf(response)]).toEqual([status, code]);
-    expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f]{24}$/);
+    expect(response.headers.get('x-request-id')).toMatch(/^[0-9a-f]{12}-[0-9a-z]+$/);
   });
 
   it('stops reading a chunked body at the limit', async () => {
@@ -83,7 +83,9 @@ describe('GraphQL over HTTP', () => {
   it('keeps a request id that is one, and makes one otherwise', async () => {
     expect((await post({ query: '{ hello }' }, { 'x-request-id': 'my-id.1' })).headers.get('x-request-id')).toBe('my-id.1');
     expect(generations.calls.at(-1)!.headers['x-request-id']).toBe('my-id.1');
-    expect((await post({ query: '{ hello }' }, { 'x-request-id': 'has space' })).headers.get('x-request-id')).toMatch(/^[0-9a-f]{24}$/);
+    expect((await post({ query: '{ hello }' }, { 'x-request-id': 'has space' })).headers.get('x-request-id')).toMatch(
+      /^[0-9a-f]{12}-[0-9a-z]+$/,
+    );
   });
 
   it('never passes on headers by which a client claims to be somebody', async () => {

@@ -58,9 +58,9 @@ export function sendText(
   if (res.writableEnded || res.destroyed) return;
   // Half an answer is out already, and cannot be taken back: cutting it off is the one way left to say that it is not whole.
   if (res.headersSent) return void res.destroy();
-  const body = Buffer.from(text, 'utf8');
-  res.writeHead(status, { 'content-type': contentType, 'content-length': body.length, ...headers });
-  res.end(body);
+  res.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text, 'utf8'), ...headers });
+  // As a string it leaves in one piece with the head; a buffer would be a second one.
+  res.end(text, 'utf8');
 }
 
 /** The media type and charset of a Content-Type, in lower case. */
