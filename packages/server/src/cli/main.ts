@@ -19,6 +19,14 @@ for (const [signal, code] of SIGNALS) {
   });
 }
 
+// A fault of our own: what it was goes to standard error, and nothing goes on in a state that nobody knows.
+process.on('uncaughtException', (thrown) => {
+  process.stderr.write(
+    `error: a fault inside Millrace, which ends it (INTERNAL)\n${thrown instanceof Error ? thrown.stack : String(thrown)}\n`,
+  );
+  process.exit(1);
+});
+
 // `millrace ... | head` closes the pipe; that is no error, and there is nobody left to tell.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 process.stderr.on('error', () => process.exit(1));

@@ -58,7 +58,7 @@ export class Remote {
       const cause = (error as { cause?: { code?: string; message?: string } }).cause;
       throw new MillraceError(
         cliErrors.SERVER_UNREACHABLE,
-        `cannot reach the ${this.service} at ${this.base.href}: ${cause?.code ?? cause?.message ?? 'no answer'}`,
+        `cannot reach the ${this.service} at ${this.base.href}: ${cause?.code === 'UND_ERR_SOCKET' ? 'it closed the connection' : (cause?.code ?? cause?.message ?? 'no answer')}`,
         {},
         error,
       );
