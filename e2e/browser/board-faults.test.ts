@@ -3,12 +3,12 @@ import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ANY_PORTS, type Crm, startCrm } from '../../examples/crm/server/start.ts';
 import { startStandIn } from '../../examples/crm/test/stand-in.ts';
-import { buildBoard, card, closeTabs, inStage, launchBrowser, noBrowser, openBoard } from './chromium.ts';
+import { type BuiltPage, buildBoard, card, closeTabs, inStage, launchBrowser, noBrowser, openBoard } from './chromium.ts';
 
 let standIn: Awaited<ReturnType<typeof startStandIn>>;
 let crm: Crm;
 let browser: Browser;
-let board: Awaited<ReturnType<typeof buildBoard>>;
+let board: BuiltPage;
 
 async function ask(tenant: string, query: string, variables: unknown = {}): Promise<Record<string, unknown>> {
   const name = query.includes('stages') ? 'pipelines' : query.includes('users') ? 'users' : 'deals';

@@ -5,13 +5,13 @@ import { pushSchemas } from '../../examples/crm/server/push-schemas.ts';
 import { ANY_PORTS, type Crm, startCrm } from '../../examples/crm/server/start.ts';
 import { issueDevToken } from '../../packages/server/src/access/dev-tokens.ts';
 import { type Millrace, startMillrace, temporaryFolder } from '../harness.ts';
-import { buildBoard, card, closeTabs, inStage, launchBrowser, noBrowser, openBoard, stageOf } from './chromium.ts';
+import { type BuiltPage, buildBoard, card, closeTabs, inStage, launchBrowser, noBrowser, openBoard, stageOf } from './chromium.ts';
 
 const data = temporaryFolder();
 let millrace: Millrace;
 let crm: Crm;
 let browser: Browser;
-let board: Awaited<ReturnType<typeof buildBoard>>;
+let board: BuiltPage;
 
 /** As the monolith's own users would: past Millrace, straight to the service. */
 async function moveBehindTheScenes(tenant: string, id: string, stageId: string): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
+const ROOT = join(import.meta.dirname, '../..');
 const EXECUTABLE = '/usr/bin/chromium';
 const ARGUMENTS = [
   '--headless',
@@ -25,14 +26,20 @@ export function launchBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
 }
 
-/** Builds the board as it is in the working tree, by the command that people use, into a folder of its own; about a second. */
-export async function buildBoard(): Promise<{ readonly directory: string; remove(): void }> {
-  const directory = mkdtempSync(join(tmpdir(), 'millrace-board-'));
-  const vite = join(import.meta.dirname, '../../node_modules/vite/bin/vite.js');
-  const board = join(import.meta.dirname, '../../examples/crm/board');
+/** Builds the board as it is in the working tree, by the command that people use. */
+export function buildBoard(): Promise<BuiltPage> {
+  return buildPage(join(ROOT, 'examples/crm/board'));
+}
+
+export type BuiltPage = { readonly directory: string; remove(): void };
+
+/** Builds the page in `source` into a folder of its own; about a second. */
+export async function buildPage(source: string): Promise<BuiltPage> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-page-'));
+  const vite = join(ROOT, 'node_modules/vite/bin/vite.js');
   // Without the runner's NODE_ENV=test, which would build React's slow development version.
   const { NODE_ENV: _, ...env } = process.env;
-  await promisify(execFile)(process.execPath, [vite, 'build', board, '--outDir', directory, '--emptyOutDir', '--logLevel', 'error'], {
+  await promisify(execFile)(process.execPath, [vite, 'build', source, '--outDir', directory, '--emptyOutDir', '--logLevel', 'error'], {
     env,
   });
   return { directory, remove: () => rmSync(directory, { recursive: true, force: true }) };
