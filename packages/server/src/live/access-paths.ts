@@ -26,7 +26,11 @@ export function accessPathsOf(node: FilterNode, layout: FieldLayout): Access | n
       // Never true: found by no event.
       return { paths: [], exact: true, cost: 0 };
     case 'in':
-      return equality(node.field, node.values.filter((value) => value !== null), layout);
+      return equality(
+        node.field,
+        node.values.filter((value) => value !== null),
+        layout,
+      );
     case 'null':
       return node.is ? { paths: [{ kind: 'equal', field: node.field, values: [null] }], exact: true, cost: 6 } : null;
     case 'range':

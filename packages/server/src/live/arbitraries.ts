@@ -18,13 +18,25 @@ const idOrNumber: fc.Arbitrary<Json> = fc.oneof(id, fc.constantFrom(1, 2, 10));
 const numberOrText: fc.Arbitrary<Json> = fc.oneof(number, fc.constantFrom('1', '0.5', '2e0', '01'));
 
 export function present(arbitrary: fc.Arbitrary<Json>): fc.Arbitrary<Json | undefined> {
-  return fc.oneof({ weight: 6, arbitrary }, { weight: 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: wrong }, { weight: 1, arbitrary: fc.constant(undefined) });
+  return fc.oneof(
+    { weight: 6, arbitrary },
+    { weight: 1, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: wrong },
+    { weight: 1, arbitrary: fc.constant(undefined) },
+  );
 }
 
 export const entityArbitrary: fc.Arbitrary<JsonObject> = fc
   .record({
-    title: present(text), stage_id: present(idOrNumber), value: present(numberOrText), count: present(number), won: present(fc.boolean()), state: present(state),
-    closeAt: present(date), extra: present(other), tags: present(fc.array(fc.oneof<fc.Arbitrary<Json>[]>(text, fc.constant(null)), { maxLength: 3 })),
+    title: present(text),
+    stage_id: present(idOrNumber),
+    value: present(numberOrText),
+    count: present(number),
+    won: present(fc.boolean()),
+    state: present(state),
+    closeAt: present(date),
+    extra: present(other),
+    tags: present(fc.array(fc.oneof<fc.Arbitrary<Json>[]>(text, fc.constant(null)), { maxLength: 3 })),
   })
   .map((entity) => Object.fromEntries(Object.entries(entity).filter(([, value]) => value !== undefined)) as JsonObject);
 
@@ -53,7 +65,9 @@ const leaf: fc.Arbitrary<JsonObject> = fc.oneof(
   operators(byField.won, ['eq', 'ne', 'isNull']).map((one): JsonObject => ({ won: one })),
   operators(byField.state, EQUALITY).map((one): JsonObject => ({ state: one })),
   operators(byField.extra, EQUALITY).map((one): JsonObject => ({ extra: one })),
-  operators(text, ['contains', 'isNull']).map((one): JsonObject => ({ tags: one as JsonObject })).filter((one) => Object.hasOwn(one, 'tags')),
+  operators(text, ['contains', 'isNull'])
+    .map((one): JsonObject => ({ tags: one as JsonObject }))
+    .filter((one) => Object.hasOwn(one, 'tags')),
 );
 
 export const filterArbitrary: fc.Arbitrary<JsonObject> = fc.letrec<{ filter: JsonObject }>((tie) => ({
@@ -70,12 +84,19 @@ export const filterArbitrary: fc.Arbitrary<JsonObject> = fc.letrec<{ filter: Jso
 })).filter;
 
 export const eventArbitrary: fc.Arbitrary<LiveEvent> = fc
-  .record({ entity: entityArbitrary, key: fc.oneof(id, fc.constant(null)), action: fc.constantFrom('ADDED' as const, 'CHANGED' as const, 'DELETED' as const) })
+  .record({
+    entity: entityArbitrary,
+    key: fc.oneof(id, fc.constant(null)),
+    action: fc.constantFrom('ADDED' as const, 'CHANGED' as const, 'DELETED' as const),
+  })
   .map((over) => liveEvent(over));
 
 export const argumentsArbitrary = fc.record({
   ids: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.array(id, { maxLength: 3 }) }),
-  actions: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: fc.subarray(['ADDED', 'CHANGED', 'DELETED', 'GAP']) }),
+  actions: fc.oneof(
+    { weight: 3, arbitrary: fc.constant(null) },
+    { weight: 1, arbitrary: fc.subarray(['ADDED', 'CHANGED', 'DELETED', 'GAP']) },
+  ),
   filter: fc.oneof({ weight: 1, arbitrary: fc.constant(null) }, { weight: 5, arbitrary: filterArbitrary }),
 });
 

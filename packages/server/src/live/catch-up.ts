@@ -138,7 +138,10 @@ export class CatchUp {
     if (feed.reachedBy(member)) return live(member);
     const top = feed.position();
     if (top === null || top.epoch !== member.epoch) return 'later';
-    this.#options.log.error({ type: feed.channel.type, after: member.offset, top: top.offset }, 'history has a hole below the top that it does not tell');
+    this.#options.log.error(
+      { type: feed.channel.type, after: member.offset, top: top.offset },
+      'history has a hole below the top that it does not tell',
+    );
     return this.#tellGap(member, top, top.offset - member.offset) ? live(member) : wait(member);
   }
 

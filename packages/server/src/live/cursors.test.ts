@@ -55,9 +55,11 @@ describe('cursors', () => {
   });
 
   it('D7: any text is an answer, never a crash', () => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ minLength: 4_000, maxLength: 5_000 })), (text) => {
-      expect(refusal(text)).toBe('CURSOR_INVALID');
-    }));
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.base64String(), fc.string({ minLength: 4_000, maxLength: 5_000 })), (text) => {
+        expect(refusal(text)).toBe('CURSOR_INVALID');
+      }),
+    );
   });
 
   it('D8: a foreign cursor is refused alike for a tenant that exists and for one that does not', () => {
@@ -69,7 +71,10 @@ describe('cursors', () => {
 
   it('D9: a key that no longer signs still verifies, one that is gone does not', () => {
     const position = { epoch: 'e', offset: 7 };
-    const [old, fresh] = [{ id: 1, secret: Buffer.alloc(32, 1) }, { id: 2, secret: Buffer.alloc(32, 2) }];
+    const [old, fresh] = [
+      { id: 1, secret: Buffer.alloc(32, 1) },
+      { id: 2, secret: Buffer.alloc(32, 2) },
+    ];
     const before = createCursors({ keys: [old] });
     const between = createCursors({ keys: [fresh, old] });
     const after = createCursors({ keys: [fresh] });
@@ -84,6 +89,13 @@ describe('cursors', () => {
     expect(() => createCursors({ keys: [] })).toThrow('at least one');
     expect(() => createCursors({ keys: [{ id: 1, secret: Buffer.alloc(16) }] })).toThrow('32 bytes');
     expect(() => createCursors({ keys: [{ id: 256, secret: Buffer.alloc(32) }] })).toThrow('0 to 255');
-    expect(() => createCursors({ keys: [{ id: 1, secret: Buffer.alloc(32) }, { id: 1, secret: Buffer.alloc(32) }] })).toThrow('twice');
+    expect(() =>
+      createCursors({
+        keys: [
+          { id: 1, secret: Buffer.alloc(32) },
+          { id: 1, secret: Buffer.alloc(32) },
+        ],
+      }),
+    ).toThrow('twice');
   });
 });

@@ -9,7 +9,17 @@ import { maySee } from './audience.ts';
 import { createLiveEngine } from './live-engine.ts';
 import type { LiveSubscription } from './member.ts';
 import { Outbox } from './outbox.ts';
-import { type Delivered, FakeGenerations, fakeOperation, FakeTransport, liveEvent, SimChannels, testCursors, until, userIdentity } from './testing.ts';
+import {
+  type Delivered,
+  FakeGenerations,
+  fakeOperation,
+  FakeTransport,
+  liveEvent,
+  SimChannels,
+  testCursors,
+  until,
+  userIdentity,
+} from './testing.ts';
 
 /**
  * Clients with slow sockets that come, go and resume by cursor, over a channel whose history is cut and whose epoch changes, through changes of the
@@ -31,13 +41,26 @@ const CLIENTS = 4;
 const client = fc.nat(CLIENTS - 1);
 const audience: fc.Arbitrary<Audience> = fc.oneof(
   { weight: 4, arbitrary: fc.constant<Audience>({ kind: 'tenant' }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('members' as const), users: fc.subarray(['u0', 'u1', 'u2', 'u3']), groups: fc.subarray(['even', 'odd']) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('members' as const),
+      users: fc.subarray(['u0', 'u1', 'u2', 'u3']),
+      groups: fc.subarray(['even', 'odd']),
+    }),
+  },
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 12, arbitrary: fc.record({ kind: fc.constant('emit' as const), key: fc.constantFrom(...KEYS), audience }) },
-  { weight: 8, arbitrary: fc.record({ kind: fc.constantFrom('slow' as const, 'drain' as const, 'leave' as const, 'resume' as const), client }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constantFrom('slow' as const, 'drain' as const, 'leave' as const, 'resume' as const), client }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('evict' as const), keep: fc.nat(4) }) },
-  { weight: 5, arbitrary: fc.constantFrom<Step>({ kind: 'turn' }, { kind: 'turn' }, { kind: 'turn' }, { kind: 'epoch' }, { kind: 'swap' }) },
+  {
+    weight: 5,
+    arbitrary: fc.constantFrom<Step>({ kind: 'turn' }, { kind: 'turn' }, { kind: 'turn' }, { kind: 'epoch' }, { kind: 'swap' }),
+  },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('answer' as const), which: fc.nat(20) }) },
 );
 
@@ -85,14 +108,23 @@ class World {
     this.clients = Array.from({ length: CLIENTS }, (_, index) => new Client(index, enriched));
     this.generations = new FakeGenerations(this.operations());
     this.engine = createLiveEngine({
-      channels: this.channels, generations: this.generations, cursors: testCursors, clock: this.clock, metrics: new Metrics(), log: silentLogger,
-      limits: { outboxBytes: BOUND, catchUpPage: 3, enrichmentInFlight: 2, recentPayloads: 3 }, enrichmentIdentity: 'tenant',
+      channels: this.channels,
+      generations: this.generations,
+      cursors: testCursors,
+      clock: this.clock,
+      metrics: new Metrics(),
+      log: silentLogger,
+      limits: { outboxBytes: BOUND, catchUpPage: 3, enrichmentInFlight: 2, recentPayloads: 3 },
+      enrichmentIdentity: 'tenant',
     });
   }
 
   operations() {
     const enrich = () => new Promise<string>((resolve) => this.pending.push(() => resolve('x')));
-    return [fakeOperation(), fakeOperation({ document: 'subscription ($after: Cursor) { dealEvent(after: $after) { cursor deal { owner } } }', enrich })];
+    return [
+      fakeOperation(),
+      fakeOperation({ document: 'subscription ($after: Cursor) { dealEvent(after: $after) { cursor deal { owner } } }', enrich }),
+    ];
   }
 
   async open(): Promise<void> {
@@ -117,8 +149,16 @@ class World {
     const variables = { ids: one.ids, after: cursor };
     one.outbox = new Outbox(one.transport, BOUND);
     return this.engine.subscribe({
-      operation, plan: operation.subscription, variables, rawVariables: variables, lease, identity: one.identity,
-      outbox: one.outbox, operationId: '1', lastCursor: null, onEnd: () => expect.unreachable('nothing ends by itself here'),
+      operation,
+      plan: operation.subscription,
+      variables,
+      rawVariables: variables,
+      lease,
+      identity: one.identity,
+      outbox: one.outbox,
+      operationId: '1',
+      lastCursor: null,
+      onEnd: () => expect.unreachable('nothing ends by itself here'),
     });
   }
 
@@ -187,7 +227,11 @@ class World {
 function check(world: World, one: Client): void {
   let at = one.start ?? { epoch: 'none', offset: 0 };
   const missing = (until_: number): LiveEvent[] =>
-    world.log.filter(({ position, event }) => position.epoch === at.epoch && position.offset > at.offset && position.offset < until_ && one.wants(event)).map(({ event }) => event);
+    world.log
+      .filter(
+        ({ position, event }) => position.epoch === at.epoch && position.offset > at.offset && position.offset < until_ && one.wants(event),
+      )
+      .map(({ event }) => event);
   for (const message of one.collect()) {
     const position = testCursors.verify(message.cursor, CHANNEL);
     if (message.action === 'GAP') {
@@ -231,12 +275,37 @@ const only = (...users: string[]): Audience => ({ kind: 'members', users, groups
 /** Found by this very test, each a race of its own. */
 const REGRESSIONS: [Step[]][] = [
   // History told a member of a new epoch and made it live while an event of the old one still waited for its enrichment.
-  [[{ kind: 'leave', client: 2 }, emit(), { kind: 'epoch' }, { kind: 'resume', client: 2 }, { kind: 'turn' }, emit(), { kind: 'slow', client: 0 }, emit(), emit(), { kind: 'slow', client: 0 }]],
+  [
+    [
+      { kind: 'leave', client: 2 },
+      emit(),
+      { kind: 'epoch' },
+      { kind: 'resume', client: 2 },
+      { kind: 'turn' },
+      emit(),
+      { kind: 'slow', client: 0 },
+      emit(),
+      emit(),
+      { kind: 'slow', client: 0 },
+    ],
+  ],
   // The same with a full queue, which then sent the member back to the old epoch: a second GAP for one loss.
-  [[
-    { kind: 'leave', client: 0 }, emit(only('u2')), { kind: 'resume', client: 0 }, emit(only('u2')), emit(), { kind: 'epoch' }, { kind: 'turn' },
-    emit(only()), emit(only()), emit(), { kind: 'answer', which: 0 }, emit(),
-  ]],
+  [
+    [
+      { kind: 'leave', client: 0 },
+      emit(only('u2')),
+      { kind: 'resume', client: 0 },
+      emit(only('u2')),
+      emit(),
+      { kind: 'epoch' },
+      { kind: 'turn' },
+      emit(only()),
+      emit(only()),
+      emit(),
+      { kind: 'answer', which: 0 },
+      emit(),
+    ],
+  ],
 ];
 
 describe('delivery', () => {
@@ -258,7 +327,16 @@ describe('delivery', () => {
   it('the simulation does reach slow clients, gaps and resumptions', async () => {
     const emits: Step[] = Array.from({ length: 12 }, (_, at) => ({ kind: 'emit', key: KEYS[at % 3] ?? 'a', audience: { kind: 'tenant' } }));
     const world = await simulate(
-      [{ kind: 'slow', client: 0 }, { kind: 'leave', client: 1 }, ...emits, { kind: 'evict', keep: 2 }, { kind: 'resume', client: 1 }, { kind: 'turn' }, { kind: 'epoch' }, ...emits],
+      [
+        { kind: 'slow', client: 0 },
+        { kind: 'leave', client: 1 },
+        ...emits,
+        { kind: 'evict', keep: 2 },
+        { kind: 'resume', client: 1 },
+        { kind: 'turn' },
+        { kind: 'epoch' },
+        ...emits,
+      ],
       false,
     );
     const actions = world.clients.map((one) => one.collect().map(({ action }) => action));

@@ -96,5 +96,8 @@ export const liveErrors = defineErrors({
 
 export function brokenBySchema(why: string | undefined): MillraceError {
   const reason = why === undefined ? 'its field now stands for something else' : why;
-  return new MillraceError(liveErrors.SUBSCRIPTION_BROKEN_BY_SCHEMA, `the schema has changed and this subscription is no longer valid: ${reason}`);
+  return new MillraceError(
+    liveErrors.SUBSCRIPTION_BROKEN_BY_SCHEMA,
+    `the schema has changed and this subscription is no longer valid: ${reason}`,
+  );
 }

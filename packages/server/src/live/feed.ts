@@ -181,11 +181,18 @@ export class Feed implements ChannelListener {
   }
 
   #dispatch(moment: Moment): void {
+    const before = this.context.metrics.counts.delivered;
     this.#moment = moment;
     this.#dispatching = true;
     for (const shelf of this.#shelves.values()) shelf.index.match(moment.event, this.#visit);
     this.#moment = null;
     this.#endDispatch();
+    if (this.context.metrics.counts.delivered > before) this.delivered(moment);
+  }
+
+  /** Once an event, not once a group: a histogram costs as much as a delivery. */
+  delivered(moment: Moment): void {
+    this.context.metrics.delivery.observe(Math.max(0, this.context.clock.now() - moment.event.receivedAt) / 1_000);
   }
 
   /** Whoever cannot be served is told so; the other groups are not touched by it. */

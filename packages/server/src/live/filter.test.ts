@@ -44,7 +44,7 @@ describe('filters', () => {
     });
   }
 
-  it('give the naive matcher\'s verdict, unknown included', () => {
+  it("give the naive matcher's verdict, unknown included", () => {
     fc.assert(
       fc.property(filterArbitrary, eventArbitrary, (filter, event) => {
         const naive = naiveFilter(filter, testType, event);
@@ -76,8 +76,17 @@ describe('filters', () => {
   });
 
   it.each([
-    [{ nothing: { eq: 1 } }], [{ __proto__: null, constructor: { eq: 1 } }], [{ title: { like: 'a' } }], [{ closeAt: { gt: 'yesterday' } }], [{ won: { lt: true } }],
-    [{ value: { between: [1] } }], [{ value: { contains: 'a' } }], [{ tags: { eq: 'a' } }], ['text'], [{ title: 'text' }], [{ title: { isNull: 'yes' } }],
+    [{ nothing: { eq: 1 } }],
+    [{ __proto__: null, constructor: { eq: 1 } }],
+    [{ title: { like: 'a' } }],
+    [{ closeAt: { gt: 'yesterday' } }],
+    [{ won: { lt: true } }],
+    [{ value: { between: [1] } }],
+    [{ value: { contains: 'a' } }],
+    [{ tags: { eq: 'a' } }],
+    ['text'],
+    [{ title: 'text' }],
+    [{ title: { isNull: 'yes' } }],
   ])('refuse %j as FILTER_INVALID', (filter) => {
     expect(refusal(filter)).toBe('FILTER_INVALID');
   });

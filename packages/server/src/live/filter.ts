@@ -122,7 +122,10 @@ class FilterParser {
   #count(by: number): void {
     this.#size += by;
     if (this.#size > this.#limits.filterSize) {
-      throw new MillraceError(liveErrors.FILTER_TOO_LARGE, `the filter has more than ${this.#limits.filterSize} operators and list members`);
+      throw new MillraceError(
+        liveErrors.FILTER_TOO_LARGE,
+        `the filter has more than ${this.#limits.filterSize} operators and list members`,
+      );
     }
   }
 }

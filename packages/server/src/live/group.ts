@@ -145,9 +145,7 @@ export class Group implements Indexed {
 
   /** To every live member that may see it and is not past it. */
   deliver(moment: Moment, payload: Payload): void {
-    const { frames, metrics } = this.feed.context;
-    frames.begin(payload.bytes, payload.cursor);
-    const before = metrics.counts.delivered;
+    this.feed.context.frames.begin(payload.bytes, payload.cursor);
     const { audience } = moment.event;
     this.#walking = true;
     try {
@@ -157,7 +155,6 @@ export class Group implements Indexed {
     } finally {
       this.#endWalk();
     }
-    if (metrics.counts.delivered > before) metrics.delivery.observe(Math.max(0, this.feed.context.clock.now() - moment.event.receivedAt) / 1_000);
   }
 
   deliverGap(gap: Gap): void {
@@ -166,7 +163,7 @@ export class Group implements Indexed {
     const payload = this.gapPayload(gap.top, gap.missed);
     frames.begin(payload.bytes, payload.cursor);
     this.#walking = true;
-    for (let at = 0; at < this.liveCount; ) {
+    for (let at = 0; at < this.liveCount;) {
       const member = this.#members[at] as Member;
       // Told already, by history, while this waited behind enrichments.
       const past = member.epoch !== gap.from.epoch || (member.epoch === gap.top.epoch && member.offset >= gap.top.offset);
@@ -280,10 +277,16 @@ export class Group implements Indexed {
   /** `audience` null: every member of the group may see it, which its view has settled. */
   #deliverToAll(moment: Moment, audience: Audience | null): void {
     const { offset, epoch } = moment;
-    for (let at = 0; at < this.liveCount; ) {
+    for (let at = 0; at < this.liveCount;) {
       const member = this.#members[at] as Member;
       // Another epoch: history has told the member of the change while this event waited behind enrichments.
-      if (offset <= member.offset || member.epoch !== epoch || member.state !== 'live' || (audience !== null && !maySee(member.identity, audience))) at += 1;
+      if (
+        offset <= member.offset ||
+        member.epoch !== epoch ||
+        member.state !== 'live' ||
+        (audience !== null && !maySee(member.identity, audience))
+      )
+        at += 1;
       else if (this.#send(member)) {
         member.offset = offset;
         at += 1;

@@ -34,26 +34,30 @@ describe('the index', () => {
   it('finds exactly what a naive matcher finds, each once, while groups come and go', () => {
     const subscription = fc.record({ field: fieldArbitrary, args: argumentsArbitrary, leaves: fc.boolean() });
     fc.assert(
-      fc.property(fc.array(subscription, { minLength: 1, maxLength: 40 }), fc.array(eventArbitrary, { minLength: 1, maxLength: 12 }), (subscriptions, events) => {
-        const index = new SubscriptionIndex<Entry>(layout);
-        const entries = subscriptions.map((one) => ({ ...one, entry: entry(one.args, one.field) }));
-        for (const one of entries) index.add(one.entry);
-        const check = (present: typeof entries): void => {
-          for (const event of events) {
-            const expected = present.filter(({ field, args }) => naiveMatches(field, args, testType, event)).map((one) => one.entry);
-            const actual = found(index, event);
-            expect(new Set(actual)).toEqual(new Set(expected));
-            expect(actual.length).toBe(expected.length);
-            const row = index.load(event);
-            for (const one of present) expect(matches(one.entry.matcher, event, row)).toBe(expected.includes(one.entry));
-          }
-        };
-        check(entries);
-        for (const one of entries) if (one.leaves) index.remove(one.entry);
-        const stayed = entries.filter((one) => !one.leaves);
-        check(stayed);
-        expect(index.size).toBe(stayed.length);
-      }),
+      fc.property(
+        fc.array(subscription, { minLength: 1, maxLength: 40 }),
+        fc.array(eventArbitrary, { minLength: 1, maxLength: 12 }),
+        (subscriptions, events) => {
+          const index = new SubscriptionIndex<Entry>(layout);
+          const entries = subscriptions.map((one) => ({ ...one, entry: entry(one.args, one.field) }));
+          for (const one of entries) index.add(one.entry);
+          const check = (present: typeof entries): void => {
+            for (const event of events) {
+              const expected = present.filter(({ field, args }) => naiveMatches(field, args, testType, event)).map((one) => one.entry);
+              const actual = found(index, event);
+              expect(new Set(actual)).toEqual(new Set(expected));
+              expect(actual.length).toBe(expected.length);
+              const row = index.load(event);
+              for (const one of present) expect(matches(one.entry.matcher, event, row)).toBe(expected.includes(one.entry));
+            }
+          };
+          check(entries);
+          for (const one of entries) if (one.leaves) index.remove(one.entry);
+          const stayed = entries.filter((one) => !one.leaves);
+          check(stayed);
+          expect(index.size).toBe(stayed.length);
+        },
+      ),
       { numRuns: 400 },
     );
   });
@@ -61,7 +65,8 @@ describe('the index', () => {
   it('looks at no group that an id or an equality leads past', () => {
     const index = new SubscriptionIndex<Entry>(layout);
     let tested = 0;
-    const counting = (one: Entry): Entry => new Entry({ ...one.matcher, residual: (row) => ((tested += 1), one.matcher.residual?.(row) ?? TRUE) });
+    const counting = (one: Entry): Entry =>
+      new Entry({ ...one.matcher, residual: (row) => ((tested += 1), one.matcher.residual?.(row) ?? TRUE) });
     for (let at = 0; at < 1_000; at += 1) {
       index.add(counting(entry({ ids: [`d${at}`] })));
       index.add(counting(entry({ filter: { stageId: { eq: `s${at}` }, won: { eq: true } } })));

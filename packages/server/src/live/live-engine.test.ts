@@ -10,7 +10,18 @@ import { createLiveEngine, type LiveEngineOptions } from './live-engine.ts';
 import type { LivePlan } from './group.ts';
 import { LIVE_LIMITS } from './options.ts';
 import { Outbox } from './outbox.ts';
-import { DOCUMENT, dealType, FakeGenerations, fakeOperation, FakeTransport, liveEvent, SimChannels, testCursors, until, userIdentity } from './testing.ts';
+import {
+  DOCUMENT,
+  dealType,
+  FakeGenerations,
+  fakeOperation,
+  FakeTransport,
+  liveEvent,
+  SimChannels,
+  testCursors,
+  until,
+  userIdentity,
+} from './testing.ts';
 
 type Operation = PreparedOperation & { readonly subscription: LivePlan };
 
@@ -27,11 +38,27 @@ function setUp(operations: readonly Operation[] = [fakeOperation()], over: Parti
   };
   const subscribe = (
     to: { outbox: Outbox },
-    { identity = userIdentity('acme', 'ann') as Identity, variables = {} as JsonObject, id = '1', operation = operations[0], lastCursor = null as string | null, onEnd = () => {} } = {},
+    {
+      identity = userIdentity('acme', 'ann') as Identity,
+      variables = {} as JsonObject,
+      id = '1',
+      operation = operations[0],
+      lastCursor = null as string | null,
+      onEnd = () => {},
+    } = {},
   ) => {
     if (!operation) throw new Error('no operation');
     return engine.subscribe({
-      operation, plan: operation.subscription, variables, rawVariables: variables, lease: generations.lease(), identity, outbox: to.outbox, operationId: id, lastCursor, onEnd,
+      operation,
+      plan: operation.subscription,
+      variables,
+      rawVariables: variables,
+      lease: generations.lease(),
+      identity,
+      outbox: to.outbox,
+      operationId: id,
+      lastCursor,
+      onEnd,
     });
   };
   return { channels, generations, clock, metrics, engine, connect, subscribe };
@@ -114,7 +141,8 @@ describe('a subscription', () => {
     subscribe(bob, { identity: userIdentity('acme', 'bob', { groups: ['sales'] }) });
     await until(() => channels.attached === 1);
     await Promise.resolve();
-    const only = (key: string, users: string[], groups: string[]) => channels.emit(liveEvent({ key, audience: { kind: 'members', users, groups } }));
+    const only = (key: string, users: string[], groups: string[]) =>
+      channels.emit(liveEvent({ key, audience: { kind: 'members', users, groups } }));
     only('a', ['ann', 'ann'], []);
     only('b', [], ['sales', 'x']);
     only('none', [], []);
@@ -157,10 +185,14 @@ describe('sharing', () => {
   it('one group, one execution and the same bytes for all that want the same', async () => {
     const operation = fakeOperation();
     let completions = 0;
-    const plan = { ...operation.subscription, complete: (...args: Parameters<LivePlan['complete']>) => (completions += 1, operation.subscription.complete(...args)) };
+    const plan = {
+      ...operation.subscription,
+      complete: (...args: Parameters<LivePlan['complete']>) => ((completions += 1), operation.subscription.complete(...args)),
+    };
     const { channels, connect, subscribe, engine } = setUp([{ ...operation, subscription: plan }]);
     const connections = Array.from({ length: 50 }, connect);
-    for (const [index, one] of connections.entries()) subscribe(one, { identity: userIdentity('acme', `u${index}`), variables: { after: null, filter: null } });
+    for (const [index, one] of connections.entries())
+      subscribe(one, { identity: userIdentity('acme', `u${index}`), variables: { after: null, filter: null } });
     await until(() => channels.attached === 1);
     await Promise.resolve();
     channels.emit(liveEvent());
@@ -183,7 +215,11 @@ describe('sharing', () => {
 
   it('D15: enrichment of two users is never shared unless the configuration says tenant', async () => {
     const operation = fakeOperation({ enrich: async (_source, call) => call.headers['authorization'] ?? 'nobody' });
-    for (const [mode, groups] of [['user', 2], ['roles', 1], ['tenant', 1]] as const) {
+    for (const [mode, groups] of [
+      ['user', 2],
+      ['roles', 1],
+      ['tenant', 1],
+    ] as const) {
       const { channels, connect, subscribe, engine } = setUp([operation], { enrichmentIdentity: mode });
       const [ann, bob] = [connect(), connect()];
       subscribe(ann);
@@ -316,7 +352,9 @@ describe('cursors and gaps', () => {
     await until(() => a.transport.frames.length === 2 && engine.figures.behind === 0);
     channels.emit(liveEvent({ key: 'e' }));
     expect(a.transport.delivered().map(({ action, id, missed }) => [action, id, missed])).toEqual([
-      ['GAP', null, 2], ['CHANGED', 'd', null], ['CHANGED', 'e', null],
+      ['GAP', null, 2],
+      ['CHANGED', 'd', null],
+      ['CHANGED', 'e', null],
     ]);
     const resumed = testCursors.verify(a.transport.delivered()[0]?.cursor ?? '', channel);
     expect(resumed.offset).toBe(3);
@@ -334,8 +372,15 @@ describe('cursors and gaps', () => {
     channels.emit(liveEvent({ key: 'c' }));
     subscribe(b, { variables: { after: testCursors.sign(channel, old) } });
     await until(() => b.transport.frames.length === 2);
-    expect(a.transport.delivered().map(({ action, id }) => [action, id])).toEqual([['CHANGED', 'b'], ['GAP', null], ['CHANGED', 'c']]);
-    expect(b.transport.delivered().map(({ action, id }) => [action, id])).toEqual([['GAP', null], ['CHANGED', 'c']]);
+    expect(a.transport.delivered().map(({ action, id }) => [action, id])).toEqual([
+      ['CHANGED', 'b'],
+      ['GAP', null],
+      ['CHANGED', 'c'],
+    ]);
+    expect(b.transport.delivered().map(({ action, id }) => [action, id])).toEqual([
+      ['GAP', null],
+      ['CHANGED', 'c'],
+    ]);
   });
 
   it('reads on when the store comes back', async () => {
@@ -466,6 +511,11 @@ describe('a new generation', () => {
     gates.forEach((open) => open('late'));
     channels.emit(liveEvent({ key: 'd' }));
     await until(() => a.transport.frames.length === 4);
-    expect(a.transport.delivered().map(({ id, enriched }) => [id, enriched] as Json)).toEqual([['a', 'old'], ['b', 'new'], ['c', 'new'], ['d', 'new']]);
+    expect(a.transport.delivered().map(({ id, enriched }) => [id, enriched] as Json)).toEqual([
+      ['a', 'old'],
+      ['b', 'new'],
+      ['c', 'new'],
+      ['d', 'new'],
+    ]);
   });
 });

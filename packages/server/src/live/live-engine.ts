@@ -108,7 +108,12 @@ class Engine implements LiveEngine {
       catchUp: new CatchUp({ channels, clock, log, metrics, limits: this.limits, defer }),
       sessions: this.sessions,
     };
-    this.#mover = new GenerationMover(generations, log, () => this.#feeds.values(), (group, operation) => this.#regroup(group, operation));
+    this.#mover = new GenerationMover(
+      generations,
+      log,
+      () => this.#feeds.values(),
+      (group, operation) => this.#regroup(group, operation),
+    );
     this.#stopWatching = generations.onSwap((next) => this.#mover.target(next));
   }
 

@@ -118,7 +118,8 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
   onDue(): void {
     const { clock, limits } = this.#shared;
     const now = clock.monotonic();
-    if (this.identity.kind === 'user' && this.identity.expiresAt !== null && this.identity.expiresAt <= clock.now()) this.#apply('token-expired');
+    if (this.identity.kind === 'user' && this.identity.expiresAt !== null && this.identity.expiresAt <= clock.now())
+      this.#apply('token-expired');
     else if (now - this.#openedAt >= limits.maxAgeMs) this.#apply('max-age');
     else if (this.#congestedSince !== null && now - this.#congestedSince >= limits.stuckMs) this.#apply('stuck');
     else if (this.#idleSince !== null && now - this.#idleSince >= limits.idleMs) this.#apply('idle');
@@ -201,11 +202,20 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
     }
   }
 
-  #subscribe(id: string, request: GraphqlRequest, call: PipelineCall, caller: Caller, outcome: Extract<OperationOutcome, { kind: 'live' | 'stream' }>): void {
+  #subscribe(
+    id: string,
+    request: GraphqlRequest,
+    call: PipelineCall,
+    caller: Caller,
+    outcome: Extract<OperationOutcome, { kind: 'live' | 'stream' }>,
+  ): void {
     const { subscriptionsPerSession } = this.#shared.limits;
     if (this.#subscriptions >= subscriptionsPerSession) {
       discard(outcome);
-      const error = new MillraceError(liveErrors.SUBSCRIPTIONS_EXHAUSTED, `the connection has ${subscriptionsPerSession} subscriptions already`);
+      const error = new MillraceError(
+        liveErrors.SUBSCRIPTIONS_EXHAUSTED,
+        `the connection has ${subscriptionsPerSession} subscriptions already`,
+      );
       return this.#refuse(id, call, caller, error);
     }
     if (outcome.kind === 'stream') {
@@ -218,7 +228,13 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
     this.#subscribeLive(id, request, call, caller, outcome);
   }
 
-  #subscribeLive(id: string, request: GraphqlRequest, call: PipelineCall, caller: Caller, outcome: Extract<OperationOutcome, { kind: 'live' }>): void {
+  #subscribeLive(
+    id: string,
+    request: GraphqlRequest,
+    call: PipelineCall,
+    caller: Caller,
+    outcome: Extract<OperationOutcome, { kind: 'live' }>,
+  ): void {
     const { operation, plan, variables, lease } = outcome;
     const { onEnd } = caller;
     let started = false;

@@ -17,8 +17,10 @@ beforeAll(async () => {
 });
 afterAll(() => graph.close());
 
-const BOTH = 'subscription ($filter: DealFilter, $after: Cursor) { dealEvent(filter: $filter, after: $after) { cursor action id missed raw deal { title owner { name } } } }';
-const CARRIED = 'subscription ($filter: DealFilter, $after: Cursor) { dealEvent(filter: $filter, after: $after) { cursor action id missed raw deal { title stageId } } }';
+const BOTH =
+  'subscription ($filter: DealFilter, $after: Cursor) { dealEvent(filter: $filter, after: $after) { cursor action id missed raw deal { title owner { name } } } }';
+const CARRIED =
+  'subscription ($filter: DealFilter, $after: Cursor) { dealEvent(filter: $filter, after: $after) { cursor action id missed raw deal { title stageId } } }';
 
 it('delivers carried and enriched selections, filters, resumes by cursor and tells a gap', async () => {
   const metrics = new Metrics();
@@ -27,7 +29,11 @@ it('delivers carried and enriched selections, filters, resumes by cursor and tel
   let leases = 0;
   const lease = () => ((leases += 1), { generation, release: () => void (leases -= 1) });
   const engine = createLiveEngine({
-    channels, cursors: testCursors, clock: systemClock, metrics, log: silentLogger,
+    channels,
+    cursors: testCursors,
+    clock: systemClock,
+    metrics,
+    log: silentLogger,
     generations: { lease, onSwap: () => () => {}, close: async () => {} },
   });
   const subscribe = async (query: string, rawVariables: Record<string, never> | Record<string, unknown>) => {
@@ -38,8 +44,16 @@ it('delivers carried and enriched selections, filters, resumes by cursor and tel
     if ('errors' in coerced || prepared.operation.subscription.kind !== 'live') throw new Error('bad variables');
     const transport = new FakeTransport();
     const subscription = engine.subscribe({
-      operation, plan: prepared.operation.subscription, variables: coerced.values, rawVariables: rawVariables as never, lease: lease(),
-      identity: userIdentity('acme', 'ann'), outbox: new Outbox(transport, 1_000_000), operationId: '1', lastCursor: null, onEnd: () => {},
+      operation,
+      plan: prepared.operation.subscription,
+      variables: coerced.values,
+      rawVariables: rawVariables as never,
+      lease: lease(),
+      identity: userIdentity('acme', 'ann'),
+      outbox: new Outbox(transport, 1_000_000),
+      operationId: '1',
+      lastCursor: null,
+      onEnd: () => {},
     });
     return { transport, subscription };
   };
@@ -54,7 +68,10 @@ it('delivers carried and enriched selections, filters, resumes by cursor and tel
   await publish('d2', 's2');
   await until(() => enriched.transport.frames.length === 2);
   const deals = (transport: FakeTransport) => transport.delivered().map((one) => (one as unknown as { deal: unknown }).deal);
-  expect(deals(enriched.transport)).toEqual([{ title: 'title of d1', owner: { name: 'name of u1' } }, { title: 'title of d2', owner: null }]);
+  expect(deals(enriched.transport)).toEqual([
+    { title: 'title of d1', owner: { name: 'name of u1' } },
+    { title: 'title of d2', owner: null },
+  ]);
   expect(deals(carried.transport)).toEqual([{ title: 'title of d2', stageId: 's2' }]);
 
   const cursor = carried.transport.delivered()[0]?.cursor;
@@ -63,7 +80,10 @@ it('delivers carried and enriched selections, filters, resumes by cursor and tel
   const resumed = await subscribe(CARRIED, { filter: { stageId: { in: ['s2'] } }, after: cursor });
   await until(() => resumed.transport.frames.length === 4);
   expect(resumed.transport.delivered().map(({ action, id, missed }) => [action, id, missed])).toEqual([
-    ['GAP', null, 1], ['CHANGED', 'd4', null], ['CHANGED', 'd5', null], ['CHANGED', 'd6', null],
+    ['GAP', null, 1],
+    ['CHANGED', 'd4', null],
+    ['CHANGED', 'd5', null],
+    ['CHANGED', 'd6', null],
   ]);
   resumed.subscription.stop();
   enriched.subscription.stop();

@@ -50,7 +50,14 @@ export function matches(matcher: Matcher, event: LiveEvent, row: Row): boolean {
 
 function actionsOf(type: LiveType, field: string, listed: unknown): number {
   const kind = field.startsWith(type.fieldName) ? field.slice(type.fieldName.length) : 'Event';
-  const own = kind === 'Added' ? ACTION_BITS.ADDED : kind === 'Changed' ? ACTION_BITS.CHANGED : kind === 'Deleted' ? ACTION_BITS.DELETED : ALL_ACTIONS;
+  const own =
+    kind === 'Added'
+      ? ACTION_BITS.ADDED
+      : kind === 'Changed'
+        ? ACTION_BITS.CHANGED
+        : kind === 'Deleted'
+          ? ACTION_BITS.DELETED
+          : ALL_ACTIONS;
   if (!Array.isArray(listed)) return own;
   let wanted = 0;
   for (const action of listed as readonly unknown[]) {
@@ -61,6 +68,7 @@ function actionsOf(type: LiveType, field: string, listed: unknown): number {
 
 function idsOf(ids: unknown, limits: MatcherLimits): ReadonlySet<string> | null {
   if (!Array.isArray(ids)) return null;
-  if (ids.length > limits.ids) throw new MillraceError(liveErrors.IDS_TOO_MANY, `ids has ${ids.length} members, at most ${limits.ids} are allowed`);
+  if (ids.length > limits.ids)
+    throw new MillraceError(liveErrors.IDS_TOO_MANY, `ids has ${ids.length} members, at most ${limits.ids} are allowed`);
   return new Set((ids as readonly unknown[]).map(String));
 }

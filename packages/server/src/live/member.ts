@@ -1,6 +1,6 @@
 import type { Identity } from '../access/identity.ts';
 import type { Position } from '../channels/channels.ts';
-import { MillraceError } from '../kit/errors.ts';
+import type { MillraceError } from '../kit/errors.ts';
 import { errorsText } from './error-text.ts';
 import type { Group } from './group.ts';
 import type { DrainWaiter, Outbox } from './outbox.ts';

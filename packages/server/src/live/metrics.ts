@@ -47,7 +47,8 @@ export function createLiveMetrics(metrics: Metrics) {
   gauge('sharing_factor', 'Subscriptions per group.', () => (counts.groups === 0 ? 0 : counts.subscriptions / counts.groups));
   gauge('behind', 'Subscriptions that catch up from history.', () => counts.behind);
   gauge('bytes_saved', 'Full fan-out of every event to every session of its tenant, minus what was sent.', () =>
-    Math.max(0, counts.bytesFullFanOut - counts.bytesSent));
+    Math.max(0, counts.bytesFullFanOut - counts.bytesSent),
+  );
   total('matched', 'Pairs of event and group that matched.', () => counts.matched);
   total('delivered', 'Events written to subscriptions.', () => counts.delivered);
   total('bytes_sent', 'Bytes of event frames written.', () => counts.bytesSent);
@@ -56,7 +57,11 @@ export function createLiveMetrics(metrics: Metrics) {
   total('caught_up', 'Times that a subscription reached the present again.', () => counts.caughtUp);
   total('gaps', 'GAP events written.', () => counts.gaps);
   total('enrichment_overflows', 'Times that a group had more enrichments in flight than allowed.', () => counts.enrichmentOverflows);
-  total('enrichment_failures', 'Enrichments that failed as a whole; the event was delivered without its enriched part.', () => counts.enrichmentFailures);
+  total(
+    'enrichment_failures',
+    'Enrichments that failed as a whole; the event was delivered without its enriched part.',
+    () => counts.enrichmentFailures,
+  );
   total('faults', 'Faults inside the live room; the log has the particulars.', () => counts.faults);
   return {
     counts,

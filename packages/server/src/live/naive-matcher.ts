@@ -16,7 +16,9 @@ export function naiveFilter(filter: JsonObject, type: LiveType, event: LiveEvent
     if (key === 'not') return opposite(naiveFilter(operand as JsonObject, type, event));
     const field = type.carried.find((one) => one.field === key);
     if (!field) throw new Error(`no field ${key}`);
-    return all(Object.entries(operand as JsonObject).map(([operator, value]) => naiveOperator(field, operator, value, lookUp(event.entity, field))));
+    return all(
+      Object.entries(operand as JsonObject).map(([operator, value]) => naiveOperator(field, operator, value, lookUp(event.entity, field))),
+    );
   });
   return all(verdicts);
 }
@@ -111,11 +113,19 @@ function kind(field: CarriedField, value: Json): string | number | boolean | und
 function sorted(value: Json): string {
   if (Array.isArray(value)) return `[${(value as Json[]).map(sorted).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  return `{${Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, one]) => `${JSON.stringify(key)}:${sorted(one)}`).join(',')}}`;
+  return `{${Object.entries(value)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, one]) => `${JSON.stringify(key)}:${sorted(one)}`)
+    .join(',')}}`;
 }
 
 /** The whole of section 2 beside the filter. */
-export function naiveMatches(field: string, args: { ids?: string[] | null; actions?: string[] | null; filter?: JsonObject | null }, type: LiveType, event: LiveEvent): boolean {
+export function naiveMatches(
+  field: string,
+  args: { ids?: string[] | null; actions?: string[] | null; filter?: JsonObject | null },
+  type: LiveType,
+  event: LiveEvent,
+): boolean {
   const wanted = { dealAdded: 'ADDED', dealChanged: 'CHANGED', dealDeleted: 'DELETED' }[field];
   if (wanted !== undefined && wanted !== event.action) return false;
   if (args.actions && !args.actions.includes(event.action)) return false;

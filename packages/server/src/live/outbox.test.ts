@@ -8,7 +8,10 @@ const frame = (length: number): Buffer => Buffer.alloc(length, 'x');
 
 describe('the outbox', () => {
   it('D12: holds no more than its bound, or one frame; tells when it is full, and once when it has drained', () => {
-    const step = fc.oneof({ weight: 6, arbitrary: fc.integer({ min: 1, max: 150 }) }, { weight: 1, arbitrary: fc.constantFrom('drain' as const, 'slow' as const, 'wait' as const) });
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.integer({ min: 1, max: 150 }) },
+      { weight: 1, arbitrary: fc.constantFrom('drain' as const, 'slow' as const, 'wait' as const) },
+    );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const transport = new FakeTransport();

@@ -64,8 +64,10 @@ export class PendingQueue {
       const head = this.#items[0];
       if (!head || (head.kind === 'event' && head.payload === null)) return;
       this.#items.shift();
-      if (head.kind === 'event') this.#group.deliver(head.moment, head.payload as Payload);
-      else if (head.kind === 'gap') this.#group.deliverGap(head.gap);
+      if (head.kind === 'event') {
+        this.#group.deliver(head.moment, head.payload as Payload);
+        this.#group.feed.delivered(head.moment);
+      } else if (head.kind === 'gap') this.#group.deliverGap(head.gap);
       else {
         this.#overflowed = false;
         this.#group.sendBehind(head.position);

@@ -3,10 +3,21 @@ import { describe, expect, it } from 'vitest';
 import type { NumericRange } from './access-paths.ts';
 import { RangeIndex } from './range-index.ts';
 
-const finite = fc.oneof(fc.integer({ min: -20, max: 20 }), fc.double({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom(0, 1e-300, -1e-300, 1e300, Number.MAX_VALUE, -Number.MAX_VALUE));
+const finite = fc.oneof(
+  fc.integer({ min: -20, max: 20 }),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  fc.constantFrom(0, 1e-300, -1e-300, 1e300, Number.MAX_VALUE, -Number.MAX_VALUE),
+);
 const range: fc.Arbitrary<NumericRange> = fc
-  .record({ low: fc.oneof(finite, fc.constant(-Infinity)), high: fc.oneof(finite, fc.constant(Infinity)), lowOpen: fc.boolean(), highOpen: fc.boolean() })
-  .map((one) => (one.low > one.high && Number.isFinite(one.low) && Number.isFinite(one.high) ? { ...one, low: one.high, high: one.low } : one));
+  .record({
+    low: fc.oneof(finite, fc.constant(-Infinity)),
+    high: fc.oneof(finite, fc.constant(Infinity)),
+    lowOpen: fc.boolean(),
+    highOpen: fc.boolean(),
+  })
+  .map((one) =>
+    one.low > one.high && Number.isFinite(one.low) && Number.isFinite(one.high) ? { ...one, low: one.high, high: one.low } : one,
+  );
 
 function holds({ low, high, lowOpen, highOpen }: NumericRange, value: number): boolean {
   return (lowOpen ? value > low : value >= low) && (highOpen ? value < high : value <= high);
@@ -21,32 +32,41 @@ function stabbed(index: RangeIndex<number>, value: number): Set<number> {
 describe('the index of intervals', () => {
   it('misses no interval that holds the value, while intervals come and go', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(range, fc.boolean()), { maxLength: 60 }), fc.array(finite, { minLength: 1, maxLength: 10 }), (ranges, values) => {
-        const index = new RangeIndex<number>();
-        for (const [at, [one]] of ranges.entries()) index.add(one, at);
-        const check = (present: (at: number) => boolean): void => {
-          // Ends of intervals are where mistakes sit.
-          for (const value of [...values, ...ranges.flatMap(([one]) => [one.low, one.high]).filter(Number.isFinite)]) {
-            const found = stabbed(index, value);
-            for (const [at, [one]] of ranges.entries()) {
-              if (present(at) && holds(one, value)) expect(found).toContain(at);
-              if (!present(at)) expect(found).not.toContain(at);
+      fc.property(
+        fc.array(fc.tuple(range, fc.boolean()), { maxLength: 60 }),
+        fc.array(finite, { minLength: 1, maxLength: 10 }),
+        (ranges, values) => {
+          const index = new RangeIndex<number>();
+          for (const [at, [one]] of ranges.entries()) index.add(one, at);
+          const check = (present: (at: number) => boolean): void => {
+            // Ends of intervals are where mistakes sit.
+            for (const value of [...values, ...ranges.flatMap(([one]) => [one.low, one.high]).filter(Number.isFinite)]) {
+              const found = stabbed(index, value);
+              for (const [at, [one]] of ranges.entries()) {
+                if (present(at) && holds(one, value)) expect(found).toContain(at);
+                if (!present(at)) expect(found).not.toContain(at);
+              }
             }
-          }
-        };
-        check(() => true);
-        for (const [at, [one, leaves]] of ranges.entries()) if (leaves) index.remove(one, at);
-        check((at) => ranges[at]?.[1] === false);
-        for (const [at, [one, leaves]] of ranges.entries()) if (!leaves) index.remove(one, at);
-        expect(index.size).toBe(0);
-      }),
+          };
+          check(() => true);
+          for (const [at, [one, leaves]] of ranges.entries()) if (leaves) index.remove(one, at);
+          check((at) => ranges[at]?.[1] === false);
+          for (const [at, [one, leaves]] of ranges.entries()) if (!leaves) index.remove(one, at);
+          expect(index.size).toBe(0);
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it('visits few in vain among many, whatever their widths', () => {
     const index = new RangeIndex<number>();
-    const ranges: NumericRange[] = Array.from({ length: 20_000 }, (_, at) => ({ low: at, high: at + (at % 100) * (at % 7 === 0 ? 10 : 0.01), lowOpen: false, highOpen: false }));
+    const ranges: NumericRange[] = Array.from({ length: 20_000 }, (_, at) => ({
+      low: at,
+      high: at + (at % 100) * (at % 7 === 0 ? 10 : 0.01),
+      lowOpen: false,
+      highOpen: false,
+    }));
     for (const [at, one] of ranges.entries()) index.add(one, at);
     for (const value of [5, 777.5, 12_345.005, 19_999]) {
       const matching = ranges.filter((one) => holds(one, value)).length;

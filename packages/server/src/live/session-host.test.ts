@@ -20,13 +20,31 @@ function setUp({ run, limits = {}, identity }: { run?: Run; limits?: Partial<Ses
   const generations = new FakeGenerations();
   const clock = new ManualClock();
   const operation = fakeOperation();
-  const live = createLiveEngine({ channels, generations, cursors: testCursors, clock, metrics: new Metrics(), log: silentLogger, limits: { outboxBytes: 500 } });
+  const live = createLiveEngine({
+    channels,
+    generations,
+    cursors: testCursors,
+    clock,
+    metrics: new Metrics(),
+    log: silentLogger,
+    limits: { outboxBytes: 500 },
+  });
   const subscribing: Run = async (request) => ({
-    kind: 'live', operation, plan: operation.subscription, variables: request.variables, lease: generations.lease(),
+    kind: 'live',
+    operation,
+    plan: operation.subscription,
+    variables: request.variables,
+    lease: generations.lease(),
   });
   const pipeline: OperationPipeline = { run: run ?? subscribing };
   const host = createSessionHost({
-    authenticator: { authenticate: async () => identity ?? userIdentity('acme', 'ann') }, pipeline, live, clock, metrics: new Metrics(), log: silentLogger, limits,
+    authenticator: { authenticate: async () => identity ?? userIdentity('acme', 'ann') },
+    pipeline,
+    live,
+    clock,
+    metrics: new Metrics(),
+    log: silentLogger,
+    limits,
     random: seededRandom(1),
   });
   const open = async (address = '::1') => {
@@ -37,7 +55,14 @@ function setUp({ run, limits = {}, identity }: { run?: Run; limits?: Partial<Ses
   return { channels, generations, clock, live, host, open };
 }
 
-const request = (over: Partial<GraphqlRequest> = {}): GraphqlRequest => ({ query: '{ a }', operationName: null, variables: {}, extensions: {}, lastCursor: null, ...over });
+const request = (over: Partial<GraphqlRequest> = {}): GraphqlRequest => ({
+  query: '{ a }',
+  operationName: null,
+  variables: {},
+  extensions: {},
+  lastCursor: null,
+  ...over,
+});
 
 async function code(run: () => Promise<unknown>): Promise<string> {
   try {
@@ -61,7 +86,10 @@ describe('operations of a session', () => {
     session.start('q', request(), resolve);
     expect(session.operations).toBe(1);
     await promise;
-    expect(transport.messages()).toEqual([{ id: 'q', next: { data: { a: 1 } } }, { id: 'q', complete: true }]);
+    expect(transport.messages()).toEqual([
+      { id: 'q', next: { data: { a: 1 } } },
+      { id: 'q', complete: true },
+    ]);
     expect(session.operations).toBe(0);
   });
 
@@ -84,7 +112,9 @@ describe('operations of a session', () => {
     const ended = deferred<void>();
     session.start('a', request(), ended.resolve);
     await ended.promise;
-    expect(transport.frames.map(String)).toEqual(['{"id":"a","errors":[{"message":"internal error","extensions":{"code":"INTERNAL","retryable":true}}]}']);
+    expect(transport.frames.map(String)).toEqual([
+      '{"id":"a","errors":[{"message":"internal error","extensions":{"code":"INTERNAL","retryable":true}}]}',
+    ]);
   });
 
   it('a live subscription starts, delivers, and is refused with its code', async () => {
@@ -111,7 +141,12 @@ describe('operations of a session', () => {
     const generations = new FakeGenerations();
     const operation = fakeOperation();
     let returned = 0;
-    const results = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}), return: async () => ((returned += 1), { done: true as const, value: undefined }) }) };
+    const results = {
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise<never>(() => {}),
+        return: async () => ((returned += 1), { done: true as const, value: undefined }),
+      }),
+    };
     const { open } = setUp({
       run: async (asked, { signal }) => {
         signals.push(signal);
@@ -235,7 +270,13 @@ describe('limits', () => {
 describe('endings', () => {
   it('an expired token closes with 4403, once, and nothing is held afterwards', async () => {
     const clock = new ManualClock();
-    const { open, clock: time, host, live, generations } = setUp({ identity: userIdentity('acme', 'ann', { expiresAt: clock.now() + 60_000 }) });
+    const {
+      open,
+      clock: time,
+      host,
+      live,
+      generations,
+    } = setUp({ identity: userIdentity('acme', 'ann', { expiresAt: clock.now() + 60_000 }) });
     const { transport, session } = await open();
     session.start('s', request(), () => {});
     await until(() => live.figures.subscriptions === 1);
@@ -244,7 +285,9 @@ describe('endings', () => {
     time.advance(2_000);
     expect(transport.closed.map(({ code: close, label }) => [close, label])).toEqual([[4403, 'token_expired']]);
     session.end();
-    expect([host.sessions, session.operations, live.figures.subscriptions, live.sessions.of('acme'), generations.leases]).toEqual([0, 0, 0, 0, 0]);
+    expect([host.sessions, session.operations, live.figures.subscriptions, live.sessions.of('acme'), generations.leases]).toEqual([
+      0, 0, 0, 0, 0,
+    ]);
     expect(transport.closed.length).toBe(1);
   });
 

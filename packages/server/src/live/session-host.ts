@@ -132,7 +132,10 @@ class Host implements LiveSessionHost {
       throw new MillraceError(liveErrors.SESSIONS_EXHAUSTED, `${why}; try again later`);
     }
     if (this.#addresses.of(hello.address) >= this.#limits.sessionsPerAddress) {
-      throw new MillraceError(liveErrors.ADDRESS_SESSIONS_EXHAUSTED, `your address has ${this.#limits.sessionsPerAddress} connections already`);
+      throw new MillraceError(
+        liveErrors.ADDRESS_SESSIONS_EXHAUSTED,
+        `your address has ${this.#limits.sessionsPerAddress} connections already`,
+      );
     }
   }
 

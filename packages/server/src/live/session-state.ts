@@ -6,7 +6,15 @@ export const SESSION_STATES = ['open', 'congested', 'ended'] as const;
 export type SessionState = (typeof SESSION_STATES)[number];
 
 export const SESSION_INPUTS = [
-  'over-bound', 'drained', 'stuck', 'token-expired', 'revoked', 'idle', 'max-age', 'drain', 'transport-gone',
+  'over-bound',
+  'drained',
+  'stuck',
+  'token-expired',
+  'revoked',
+  'idle',
+  'max-age',
+  'drain',
+  'transport-gone',
 ] as const;
 export type SessionInput = (typeof SESSION_INPUTS)[number];
 
@@ -32,7 +40,14 @@ export const SESSION_TABLE: Readonly<Record<SessionState, Readonly<Record<Sessio
   open: { 'over-bound': stay('congested'), drained: stay('open'), stuck: stay('open'), ...endings },
   congested: { 'over-bound': stay('congested'), drained: stay('open'), stuck: end(closeReasons.tooSlow), ...endings },
   ended: {
-    'over-bound': over, drained: over, stuck: over, 'token-expired': over, revoked: over, idle: over, 'max-age': over, drain: over,
+    'over-bound': over,
+    drained: over,
+    stuck: over,
+    'token-expired': over,
+    revoked: over,
+    idle: over,
+    'max-age': over,
+    drain: over,
     'transport-gone': over,
   },
 };

@@ -4,7 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { closeReasons, drainReason } from './close-reasons.ts';
 import { nextSessionStep, SESSION_INPUTS, SESSION_STATES, SESSION_TABLE, type SessionState } from './session-state.ts';
 import {
-  nextSubscriptionState, SUBSCRIPTION_INPUTS, SUBSCRIPTION_STATES, SUBSCRIPTION_TABLE, type SubscriptionState,
+  nextSubscriptionState,
+  SUBSCRIPTION_INPUTS,
+  SUBSCRIPTION_STATES,
+  SUBSCRIPTION_TABLE,
+  type SubscriptionState,
 } from './subscription-state.ts';
 
 const spec = readFileSync(new URL('../../../../spec/delivery.md', import.meta.url), 'utf8');

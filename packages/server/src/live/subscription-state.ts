@@ -3,7 +3,14 @@ export const SUBSCRIPTION_STATES = ['starting', 'catching-up', 'live', 'ended'] 
 export type SubscriptionState = (typeof SUBSCRIPTION_STATES)[number];
 
 export const SUBSCRIPTION_INPUTS = [
-  'joined-at-frontier', 'joined-behind', 'congested', 'overflowed', 'moved', 'reached-frontier', 'stopped', 'failed',
+  'joined-at-frontier',
+  'joined-behind',
+  'congested',
+  'overflowed',
+  'moved',
+  'reached-frontier',
+  'stopped',
+  'failed',
 ] as const;
 export type SubscriptionInput = (typeof SUBSCRIPTION_INPUTS)[number];
 

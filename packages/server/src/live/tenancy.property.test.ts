@@ -20,10 +20,21 @@ const user = fc.constantFrom('ann', 'bob', '__proto__', 'tenant');
 const group = fc.constantFrom('sales', 'ann', 'constructor');
 
 const identity: fc.Arbitrary<Identity> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({
-    kind: fc.constant('user' as const), tenant, user, groups: fc.uniqueArray(group), roles: fc.constant<string[]>([]), scopes: fc.constant<string[]>([]),
-    expiresAt: fc.constant(null), issuer: fc.constant('test'), tokenId: fc.constant(null), token: fc.constant('secret'),
-  }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant('user' as const),
+      tenant,
+      user,
+      groups: fc.uniqueArray(group),
+      roles: fc.constant<string[]>([]),
+      scopes: fc.constant<string[]>([]),
+      expiresAt: fc.constant(null),
+      issuer: fc.constant('test'),
+      tokenId: fc.constant(null),
+      token: fc.constant('secret'),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('anonymous' as const), tenant: fc.oneof(tenant, fc.constant(null)) }) },
 );
 
@@ -34,7 +45,13 @@ const audience: fc.Arbitrary<Audience> = fc.oneof(
 );
 
 const published = fc
-  .record({ tenant, audience, entity: entityArbitrary, key: fc.constantFrom('1', '2', 'x'), action: fc.constantFrom('ADDED' as const, 'CHANGED' as const, 'DELETED' as const) })
+  .record({
+    tenant,
+    audience,
+    entity: entityArbitrary,
+    key: fc.constantFrom('1', '2', 'x'),
+    action: fc.constantFrom('ADDED' as const, 'CHANGED' as const, 'DELETED' as const),
+  })
   .map((over) => liveEvent(over));
 
 const subscription = fc.record({ identity, field: fieldArbitrary, args: argumentsArbitrary, enriched: fc.boolean() });
@@ -51,12 +68,21 @@ describe('tenants, users and visibilities', () => {
   it('every subscriber gets what a straight loop gives, and nothing of another tenant', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.constantFrom<Visibility>('PUBLIC', 'TENANT', 'EVENT'), fc.array(subscription, { minLength: 1, maxLength: 14 }), fc.array(published, { minLength: 1, maxLength: 14 }),
+        fc.constantFrom<Visibility>('PUBLIC', 'TENANT', 'EVENT'),
+        fc.array(subscription, { minLength: 1, maxLength: 14 }),
+        fc.array(published, { minLength: 1, maxLength: 14 }),
         async (visibility, subscriptions, events) => {
           const type = dealType({ visibility });
           const channels = new SimChannels();
           const generations = new FakeGenerations();
-          const engine = createLiveEngine({ channels, generations, cursors: testCursors, clock: new ManualClock(), metrics: new Metrics(), log: silentLogger });
+          const engine = createLiveEngine({
+            channels,
+            generations,
+            cursors: testCursors,
+            clock: new ManualClock(),
+            metrics: new Metrics(),
+            log: silentLogger,
+          });
           const fields = new Map<string, ReturnType<typeof fakeOperation>>();
           const operationFor = (field: string, enriched: boolean) => {
             const document = `subscription ($a: A) { ${field}(filter: $a) { ${enriched ? 'deal { owner }' : 'cursor'} } }`;
@@ -71,8 +97,16 @@ describe('tenants, users and visibilities', () => {
             let refused: string | null = null;
             try {
               engine.subscribe({
-                operation, plan: operation.subscription, variables, rawVariables: variables, lease: generations.lease(), identity: one.identity,
-                outbox: new Outbox(transport, 1_000_000), operationId: '1', lastCursor: null, onEnd: () => {},
+                operation,
+                plan: operation.subscription,
+                variables,
+                rawVariables: variables,
+                lease: generations.lease(),
+                identity: one.identity,
+                outbox: new Outbox(transport, 1_000_000),
+                operationId: '1',
+                lastCursor: null,
+                onEnd: () => {},
               });
             } catch (error) {
               if (!(error instanceof MillraceError)) throw error;
@@ -87,7 +121,9 @@ describe('tenants, users and visibilities', () => {
           for (const { identity: who, field, args, transport, refused } of clients) {
             const admitted = who.kind === 'user' || (who.tenant !== null && visibility === 'PUBLIC');
             expect(refused).toBe(admitted ? null : 'UNAUTHENTICATED');
-            const expected = events.filter((event) => admitted && visible(who, event, visibility) && naiveMatches(field, args, type, event));
+            const expected = events.filter(
+              (event) => admitted && visible(who, event, visibility) && naiveMatches(field, args, type, event),
+            );
             const raws = transport.delivered().map(({ id, raw }) => [id, raw]);
             expect(raws).toEqual(expected.map((event) => [event.key, event.raw]));
             for (const { cursor } of transport.delivered()) testCursors.verify(cursor, { tenant: who.tenant ?? 'none', type: 'Deal' });

@@ -1,12 +1,25 @@
 import type { Identity } from '../access/identity.ts';
 import type {
-  ChannelEvent, ChannelListener, ChannelName, Channels, ChannelSubscription, HistorySlice, Position, PublishResult,
+  ChannelEvent,
+  ChannelListener,
+  ChannelName,
+  Channels,
+  ChannelSubscription,
+  HistorySlice,
+  Position,
+  PublishResult,
 } from '../channels/channels.ts';
 import type { LiveEvent } from '../events/live-event.ts';
 import type { CarriedField, LiveType } from '../events/live-type.ts';
 import type { JsonObject } from '../kit/json.ts';
 import type {
-  Generation, GenerationLease, Generations, LiveSource, OperationCall, Prepared, PreparedOperation,
+  Generation,
+  GenerationLease,
+  Generations,
+  LiveSource,
+  OperationCall,
+  Prepared,
+  PreparedOperation,
 } from '../supergraph/generation.ts';
 import { createCursors } from './cursors.ts';
 import type { LivePlan } from './group.ts';
@@ -22,13 +35,34 @@ export function carried(field: string, scalar: CarriedField['scalar'], over: Par
 
 export function dealType(over: Partial<LiveType> = {}): LiveType {
   return {
-    name: 'Deal', subgraph: 'deals', broker: 'default', topic: 'crm.deals', tenant: { kind: 'path', path: ['company_id'] },
-    key: [{ field: 'id', path: ['id'] }], visibility: 'EVENT', audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-    version: null, format: 'AUTO', entity: [], before: ['before'], action: ['action'], actions: new Map(), unknownAction: 'reject',
-    eventId: ['event_id'], at: ['at'], fieldName: 'deal', list: null,
+    name: 'Deal',
+    subgraph: 'deals',
+    broker: 'default',
+    topic: 'crm.deals',
+    tenant: { kind: 'path', path: ['company_id'] },
+    key: [{ field: 'id', path: ['id'] }],
+    visibility: 'EVENT',
+    audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
+    version: null,
+    format: 'AUTO',
+    entity: [],
+    before: ['before'],
+    action: ['action'],
+    actions: new Map(),
+    unknownAction: 'reject',
+    eventId: ['event_id'],
+    at: ['at'],
+    fieldName: 'deal',
+    list: null,
     carried: [
-      carried('title', 'String'), carried('stageId', 'ID', { path: ['stage_id'] }), carried('value', 'Float'), carried('count', 'Int'),
-      carried('won', 'Boolean'), carried('state', 'Enum'), carried('closeAt', 'DateTime'), carried('extra', 'Other'),
+      carried('title', 'String'),
+      carried('stageId', 'ID', { path: ['stage_id'] }),
+      carried('value', 'Float'),
+      carried('count', 'Int'),
+      carried('won', 'Boolean'),
+      carried('state', 'Enum'),
+      carried('closeAt', 'DateTime'),
+      carried('extra', 'Other'),
       carried('tags', 'String', { list: true }),
     ],
     ...over,
@@ -41,14 +75,38 @@ export function liveEvent(over: Partial<LiveEvent> = {}): LiveEvent {
   serial += 1;
   const entity = over.entity ?? { id: over.key ?? 'd1' };
   return {
-    id: `e${serial}`, tenant: 'acme', type: 'Deal', key: 'd1', action: 'CHANGED', version: null, at: '2026-11-23T12:00:00Z', entity, before: null,
-    raw: JSON.stringify(entity), delta: null, audience: { kind: 'tenant' }, bytes: 100, traceparent: null, receivedAt: 0, ...over,
+    id: `e${serial}`,
+    tenant: 'acme',
+    type: 'Deal',
+    key: 'd1',
+    action: 'CHANGED',
+    version: null,
+    at: '2026-11-23T12:00:00Z',
+    entity,
+    before: null,
+    raw: JSON.stringify(entity),
+    delta: null,
+    audience: { kind: 'tenant' },
+    bytes: 100,
+    traceparent: null,
+    receivedAt: 0,
+    ...over,
   };
 }
 
 export function userIdentity(tenant: string, user: string, over: Partial<Extract<Identity, { kind: 'user' }>> = {}): Identity {
   return {
-    kind: 'user', tenant, user, roles: [], groups: [], scopes: [], expiresAt: null, issuer: 'test', tokenId: null, token: `token-${user}`, ...over,
+    kind: 'user',
+    tenant,
+    user,
+    roles: [],
+    groups: [],
+    scopes: [],
+    expiresAt: null,
+    issuer: 'test',
+    tokenId: null,
+    token: `token-${user}`,
+    ...over,
   };
 }
 
@@ -152,14 +210,19 @@ export const DOCUMENT =
 export function fakeOperation(fake: FakeOperation = {}): PreparedOperation & { readonly subscription: LivePlan } {
   const { document = DOCUMENT, field = 'dealEvent', type = dealType(), enrich = null } = fake;
   const plan: LivePlan = {
-    kind: 'live', liveType: type, field, responseKey: field,
+    kind: 'live',
+    liveType: type,
+    field,
+    responseKey: field,
     arguments: (variables) => variables,
     enriches: () => enrich !== null,
     complete: (source) => ({ text: textOf(field, source, null), errors: 0 }),
     enrich: async (source, call) => ({ text: textOf(field, source, enrich === null ? null : await enrich(source, call)), errors: 0 }),
   };
   return {
-    type: 'subscription', name: null, normalised: document,
+    type: 'subscription',
+    name: null,
+    normalised: document,
     coerceVariables: (raw) => ({ values: raw }),
     execute: () => Promise.resolve({ data: null }),
     subscription: plan,
@@ -223,7 +286,14 @@ export const testCodec: FrameCodec = {
   complete: (id) => Buffer.from(`{"id":${JSON.stringify(id)},"complete":true}`),
 };
 
-export type Delivered = { cursor: string; action: string; id: string | null; missed: number | null; raw: string | null; enriched: string | null };
+export type Delivered = {
+  cursor: string;
+  action: string;
+  id: string | null;
+  missed: number | null;
+  raw: string | null;
+  enriched: string | null;
+};
 
 /** A connection that keeps its frames. While `slow`, bytes stay in it until `drain`. */
 export class FakeTransport implements Transport {
@@ -264,7 +334,14 @@ export class FakeTransport implements Transport {
     this.closed.push(reason);
   }
 
-  messages(id?: string): { id: string; next?: { data: Record<string, Delivered>; extensions: { cursor: string } }; errors?: { message: string; extensions: { code: string } }[]; complete?: boolean }[] {
+  messages(
+    id?: string,
+  ): {
+    id: string;
+    next?: { data: Record<string, Delivered>; extensions: { cursor: string } };
+    errors?: { message: string; extensions: { code: string } }[];
+    complete?: boolean;
+  }[] {
     const all = this.frames.map((frame) => JSON.parse(frame.toString()) as ReturnType<FakeTransport['messages']>[number]);
     return id === undefined ? all : all.filter((message) => message.id === id);
   }

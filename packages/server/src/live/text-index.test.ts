@@ -17,22 +17,26 @@ describe.each([
 ])('the index of $name', ({ make, holds, exact }) => {
   it('misses none that the value has, while they come and go', () => {
     fc.assert(
-      fc.property(fc.array(fc.tuple(needle, fc.boolean()), { maxLength: 40 }), fc.array(text, { minLength: 1, maxLength: 10 }), (needles, values) => {
-        const index = make();
-        for (const [at, [one]] of needles.entries()) index.add(one, at);
-        const check = (present: (at: number) => boolean): void => {
-          for (const value of values) {
-            const actual = found(index, value);
-            for (const [at, [one]] of needles.entries()) {
-              if (present(at) && holds(value, one)) expect(actual).toContain(at);
-              if (!present(at) || (exact && !holds(value, one))) expect(actual).not.toContain(at);
+      fc.property(
+        fc.array(fc.tuple(needle, fc.boolean()), { maxLength: 40 }),
+        fc.array(text, { minLength: 1, maxLength: 10 }),
+        (needles, values) => {
+          const index = make();
+          for (const [at, [one]] of needles.entries()) index.add(one, at);
+          const check = (present: (at: number) => boolean): void => {
+            for (const value of values) {
+              const actual = found(index, value);
+              for (const [at, [one]] of needles.entries()) {
+                if (present(at) && holds(value, one)) expect(actual).toContain(at);
+                if (!present(at) || (exact && !holds(value, one))) expect(actual).not.toContain(at);
+              }
             }
-          }
-        };
-        check(() => true);
-        for (const [at, [one, leaves]] of needles.entries()) if (leaves) index.remove(one, at);
-        check((at) => needles[at]?.[1] === false);
-      }),
+          };
+          check(() => true);
+          for (const [at, [one, leaves]] of needles.entries()) if (leaves) index.remove(one, at);
+          check((at) => needles[at]?.[1] === false);
+        },
+      ),
       { numRuns: 300 },
     );
   });
