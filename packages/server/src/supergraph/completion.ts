@@ -25,10 +25,12 @@ export type CompletionRun = {
 const SELECTIONS_MAX = 100_000;
 
 /** A null where none may stand; the nearest nullable ancestor turns it into null. */
-const VIOLATED = Symbol('violated');
+export const VIOLATED = Symbol('violated');
 
 export type FieldPlan = {
   readonly key: string;
+  /** `"key":` */
+  readonly head: string;
   readonly name: string;
   /** Any of these lists must hold entirely; null: always. */
   readonly conditions: readonly (readonly Condition[])[] | null;
@@ -37,6 +39,8 @@ export type FieldPlan = {
   readonly guarded: boolean;
   /** The key stands at several places of the selection; the first one that is included decides its place in the answer. */
   readonly repeated: boolean;
+  /** What stands below, where the type is one object type. */
+  readonly below: readonly FieldPlan[] | null;
 };
 
 type Occurrence = { readonly node: FieldNode; readonly conditions: readonly Condition[] };
@@ -89,7 +93,7 @@ export class CompletionCompiler {
     const name = nodes[0]?.node.name.value ?? '';
     const always = nodes[0]?.conditions.length === 0;
     const conditions = always ? null : nodes.map((entry) => entry.conditions);
-    const base = { key, name, conditions, guarded: key in Object.prototype, repeated: !always && nodes.length > 1 };
+    const base = { key, head: `${JSON.stringify(key)}:`, name, conditions, guarded: key in Object.prototype, repeated: !always && nodes.length > 1, below: null };
     if (name === '__typename' || name === '__schema' || name === '__type') return { ...base, complete: asIs };
     const field = type.getFields()[name];
     if (!field) return null;
@@ -97,7 +101,9 @@ export class CompletionCompiler {
     const selections = nodes.flatMap(({ node, conditions: own }) =>
       node.selectionSet ? [{ set: node.selectionSet, conditions: nodes.length === 1 ? [] : own }] : [],
     );
-    return { ...base, complete: this.#type(field.type, selections) };
+    const object = isNonNullType(field.type) ? field.type.ofType : field.type;
+    const below = isObjectType(object) ? this.fields(object, selections) : null;
+    return { ...base, below, complete: this.#type(field.type, selections, below) };
   }
 
   #collect(type: GraphQLObjectType | GraphQLInterfaceType, set: SelectionSetNode, outer: readonly Condition[], into: Collected): void {
@@ -131,15 +137,14 @@ export class CompletionCompiler {
     return isAbstractType(abstract) && (isObjectType(type) || isInterfaceType(type)) && this.#schema.isSubType(abstract, type);
   }
 
-  #type(type: GraphQLOutputType, selections: readonly Selection[]): Completer {
-    if (isNonNullType(type)) return nonNull(this.#type(type.ofType, selections));
-    if (isListType(type)) return list(this.#type(type.ofType, selections));
+  #type(type: GraphQLOutputType, selections: readonly Selection[], below: readonly FieldPlan[] | null): Completer {
+    if (isNonNullType(type)) return nonNull(this.#type(type.ofType, selections, below));
+    if (isListType(type)) return list(this.#type(type.ofType, selections, null));
     if (isLeafType(type)) return leaf(type);
-    return isObjectType(type) ? this.#object(type, selections) : this.#abstract(type, selections);
+    return isObjectType(type) ? this.#object(type, below ?? this.fields(type, selections)) : this.#abstract(type, selections);
   }
 
-  #object(type: GraphQLObjectType, selections: readonly Selection[]): Completer {
-    const fields = this.fields(type, selections);
+  #object(type: GraphQLObjectType, fields: readonly FieldPlan[]): Completer {
     return (value, run) => {
       if (value === null || value === undefined) return null;
       if (!isTree(value)) return invalid(run, `expected an object of type ${type.name}`);
@@ -213,13 +218,12 @@ export function included(field: FieldPlan, variables: Readonly<Record<string, un
 }
 
 function completeFields(fields: readonly FieldPlan[], typeName: string, value: Tree, run: CompletionRun): Tree | typeof VIOLATED {
-  // Without a prototype, so that an alias `__proto__` is an ordinary key.
-  const out: Tree = Object.create(null) as Tree;
+  const out: Tree = {};
   for (const field of fields) {
     if (field.conditions !== null && !included(field, run.variables)) continue;
-    if (field.repeated && field.key in out) continue;
+    if (field.repeated && Object.hasOwn(out, field.key)) continue;
     if (field.name === '__typename') {
-      out[field.key] = typeName;
+      put(out, field, typeName);
       continue;
     }
     const given = field.guarded && !Object.hasOwn(value, field.key) ? undefined : value[field.key];
@@ -227,9 +231,16 @@ function completeFields(fields: readonly FieldPlan[], typeName: string, value: T
     const completed = field.complete(given, run);
     run.path.pop();
     if (completed === VIOLATED) return VIOLATED;
-    out[field.key] = completed;
+    if (field.guarded) put(out, field, completed);
+    else out[field.key] = completed;
   }
   return out;
+}
+
+/** An alias `__proto__` is an ordinary key of the answer; assigned, it would set the prototype. */
+function put(out: Tree, field: FieldPlan, value: unknown): void {
+  if (field.key === '__proto__') Object.defineProperty(out, field.key, { value, enumerable: true, configurable: true, writable: true });
+  else out[field.key] = value;
 }
 
 function nonNull(inner: Completer): Completer {
@@ -282,7 +293,8 @@ const SCALAR_TESTS: Readonly<Record<string, (value: unknown) => boolean>> = {
   String: (value) => typeof value === 'string',
   ID: (value) => typeof value === 'string',
   Int: (value) => typeof value === 'number' && Number.isInteger(value) && value <= 2_147_483_647 && value >= -2_147_483_648,
-  Float: (value) => typeof value === 'number',
+  // A subgraph may write 1e999, which JSON.parse reads as Infinity and JSON cannot say.
+  Float: Number.isFinite,
   Boolean: (value) => typeof value === 'boolean',
 };
 

@@ -3,8 +3,8 @@ import {
   isObjectType, parse,
 } from 'graphql';
 import type { LiveType } from '../events/live-type.ts';
-import type { Json } from '../kit/json.ts';
-import { CompletionCompiler, type CompletionRun, type FieldPlan, holds, included } from './completion.ts';
+import type { Json, JsonObject } from '../kit/json.ts';
+import { CompletionCompiler, type CompletionRun, type FieldPlan, VIOLATED, holds, included } from './completion.ts';
 import type { PlanExecutor } from './executor.ts';
 import type { ExecutionText, LiveSource, OperationCall, SubscriptionPlan } from './generation.ts';
 import { eventTypeName } from './live-subgraph.ts';
@@ -26,7 +26,7 @@ export type LivePlanParts = {
 type Variables = Readonly<Record<string, unknown>>;
 
 /** Text of one field of the event: `"cursor":"…"`. Null where the value violates the schema, so that the whole event is null. */
-type Writer = { readonly plan: FieldPlan; readonly head: string; readonly write: (source: LiveSource, run: LiveRun) => string };
+type Writer = { readonly plan: FieldPlan; readonly write: (source: LiveSource, run: LiveRun) => string };
 
 type LiveRun = CompletionRun & {
   /** Response key of the entity to the entity as enrichment left it; null before any. */
@@ -64,7 +64,6 @@ export class LivePlan {
     const set = field.selectionSet ?? { kind: Kind.SELECTION_SET, selections: [] };
     this.#writers = compiler.fields(event, [{ set, conditions: [] }]).map((plan) => ({
       plan,
-      head: `${JSON.stringify(plan.key)}:`,
       write: this.#writer(plan, event),
     }));
     this.#always = this.#writers.every((writer) => writer.plan.conditions === null);
@@ -101,7 +100,7 @@ export class LivePlan {
     for (const writer of this.#writers) {
       if (written && (written.has(writer.plan.key) || !included(writer.plan, variables))) continue;
       written?.add(writer.plan.key);
-      text += separator + writer.head + writer.write(source, run);
+      text += separator + writer.plan.head + writer.write(source, run);
       separator = ',';
     }
     text += separator === '{' ? '{}}' : '}}';
@@ -136,11 +135,30 @@ export class LivePlan {
 
   #entityText(plan: FieldPlan, source: LiveSource, run: LiveRun): string {
     if (source.entity === null) return 'null';
-    const entity = run.enriched ? run.enriched[plan.key] : this.#seed(source)[plan.key];
     run.path.push(plan.key);
-    const completed = plan.complete(entity, run);
+    const text = run.enriched ? JSON.stringify(plan.complete(run.enriched[plan.key], run) ?? null) : this.#carriedText(plan.below ?? [], source.entity, run);
     run.path.length = 1;
-    return JSON.stringify(completed ?? null);
+    return text;
+  }
+
+  /** The entity from what the event carries, without a tree in between: this runs for every event of every group. */
+  #carriedText(fields: readonly FieldPlan[], entity: JsonObject, run: LiveRun): string {
+    let text = '{';
+    let written: Set<string> | null = null;
+    for (const field of fields) {
+      if (field.conditions !== null && !included(field, run.variables)) continue;
+      if (field.repeated && (written ??= new Set()).has(field.key)) continue;
+      written?.add(field.key);
+      let value: unknown = this.liveType.name;
+      if (field.name !== '__typename') {
+        run.path.push(field.key);
+        value = field.complete(Object.hasOwn(entity, field.name) ? entity[field.name] : null, run);
+        run.path.pop();
+        if (value === VIOLATED) return 'null';
+      }
+      text += (text.length === 1 ? '' : ',') + field.head + JSON.stringify(value);
+    }
+    return `${text}}`;
   }
 
   /** The event as the live subgraph would answer it: the entity's carried fields under the keys that the plan expects. */
