@@ -1,8 +1,9 @@
 import { type FieldNode, Kind, parse, visit } from 'graphql';
 
 /**
- * The variable that feeds the argument `after` of the one root field and is used nowhere else, or null. It says where a subscription starts and not what
- * it answers, so it must not part subscriptions into groups. `document` is normalised text, which parses.
+ * The variable that feeds the argument `after` of the one root field and is used nowhere else, or null. It says where a
+ * subscription starts and not what it answers, so it must not part subscriptions into groups. `document` is normalised text,
+ * which parses.
  */
 export function afterVariable(document: string): string | null {
   const parsed = parse(document, { noLocation: true });

@@ -30,9 +30,9 @@ type Outcome =
 const PREFETCH = 16;
 
 /**
- * Feeds members that are behind from history, one page at a time: round robin by tenant, and by member within a tenant, with a budget of pages
- * a turn (spec/delivery.md, D13). A member at the frontier goes live in the very turn in which it is found there: nothing can
- * come in between on one thread.
+ * Feeds members that are behind from history, one page at a time: round robin by tenant, and by member within a tenant, with a
+ * budget of pages a turn (spec/delivery.md, D13). A member at the frontier goes live in the very turn in which it is found there:
+ * nothing can come in between on one thread.
  */
 export class CatchUp {
   readonly #options: CatchUpOptions;

@@ -22,9 +22,9 @@ import {
 } from './testing.ts';
 
 /**
- * Clients with slow sockets that come, go and resume by cursor, over a channel whose history is cut and whose epoch changes, through changes of the
- * generation, with and without enrichment that answers in any order. For every client: each matching, visible event exactly once and in order, or an
- * explicit GAP in its place (spec/delivery.md D1, D2, D3, D5, D10, D11, D12).
+ * Clients with slow sockets that come, go and resume by cursor, over a channel whose history is cut and whose epoch changes,
+ * through changes of the generation, with and without enrichment that answers in any order. For every client: each matching,
+ * visible event exactly once and in order, or an explicit GAP in its place (spec/delivery.md D1, D2, D3, D5, D10, D11, D12).
  */
 const CHANNEL = { tenant: 'acme', type: 'Deal' };
 const KEYS = ['a', 'b', 'c'];

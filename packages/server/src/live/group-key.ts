@@ -4,7 +4,7 @@ import { canonicalJson } from './filter-values.ts';
 
 const afterVariables = new WeakMap<PreparedOperation, string | null>();
 
-/** Equal for subscriptions of one document that share a group: coerced variables apart from the one that only feeds `after`, and the view. */
+/** Equal where subscriptions of one document share a group: the view, and coerced variables apart from the one that only feeds `after`. */
 export function variablesKey(operation: PreparedOperation, variables: Readonly<Record<string, unknown>>, view: string): string {
   const names = Object.keys(variables);
   if (names.length === 0) return view;

@@ -10,7 +10,7 @@ import type { Feed } from './feed.ts';
 import type { Indexed } from './index.ts';
 import type { Matcher } from './matcher.ts';
 import type { Member } from './member.ts';
-import { FAILED_TEXT, type Gap, gapSource, type Moment, type Payload, payloadOf } from './payload.ts';
+import { FAILED_TEXT, type Gap, gapSource, type Moment, type Payload, payloadOf, withError } from './payload.ts';
 import { PendingQueue } from './pending-queue.ts';
 import { RecentPayloads } from './recent-payloads.ts';
 
@@ -261,7 +261,7 @@ export class Group implements Indexed {
     } catch (error) {
       metrics.counts.enrichmentFailures += 1;
       this.feed.fault(error, 'an enrichment rejected');
-      return payloadOf(FAILED_TEXT, moment.cursor);
+      return payloadOf(withError(this.#complete(source)), moment.cursor);
     } finally {
       metrics.enrichment.observe((clock.monotonic() - started) / 1_000);
     }

@@ -295,7 +295,10 @@ describe('enrichment', () => {
     await Promise.resolve();
     channels.emit(liveEvent());
     await until(() => a.transport.frames.length === 1);
-    expect(a.transport.messages()[0]?.next).toMatchObject({ data: null, errors: [{ extensions: { code: 'INTERNAL' } }] });
+    expect(a.transport.messages()[0]?.next).toMatchObject({
+      data: { dealEvent: { id: 'd1', enriched: null } },
+      errors: [{ extensions: { code: 'INTERNAL' } }],
+    });
   });
 
   it('is aborted when the last member leaves', async () => {

@@ -17,10 +17,11 @@ beforeAll(async () => {
 });
 afterAll(() => graph.close());
 
-const BOTH =
-  'subscription ($filter: DealFilter, $after: Cursor) { dealEvent(filter: $filter, after: $after) { cursor action id missed raw deal { title owner { name } } } }';
-const CARRIED =
-  'subscription ($filter: DealFilter, $after: Cursor) { dealEvent(filter: $filter, after: $after) { cursor action id missed raw deal { title stageId } } }';
+const withFields = (fields: string): string =>
+  'subscription ($filter: DealFilter, $after: Cursor) { ' +
+  `dealEvent(filter: $filter, after: $after) { cursor action id missed raw deal { ${fields} } } }`;
+const BOTH = withFields('title owner { name }');
+const CARRIED = withFields('title stageId');
 
 it('delivers carried and enriched selections, filters, resumes by cursor and tells a gap', async () => {
   const metrics = new Metrics();

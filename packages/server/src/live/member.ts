@@ -13,7 +13,7 @@ export interface LiveSubscription {
 }
 
 /**
- * One subscription: the one object that exists for each, so it holds as little as it can. States and invariants: spec/delivery.md section 8.
+ * One subscription: the one object that exists for each, so it holds as little as it can. States: spec/delivery.md section 8.
  * `epoch` and `offset` are the position up to which it is done; while live they are kept by deliveries and may lag behind events that
  * did not match.
  */

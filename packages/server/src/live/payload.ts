@@ -13,8 +13,15 @@ export function payloadOf(text: string, cursor: string): Payload {
   return { bytes: Buffer.from(`${text},"extensions":{"cursor":"${cursor}"}}`), cursor };
 }
 
+const INTERNAL_ERROR = '"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]';
+
 /** Stands for an event whose selection could not be executed: said to the client, instead of leaving the event out. */
-export const FAILED_TEXT = '{"data":null,"errors":[{"message":"internal error","extensions":{"code":"INTERNAL"}}]';
+export const FAILED_TEXT = `{${INTERNAL_ERROR},"data":null`;
+
+/** What the event alone answers, with an error that says that the rest is missing, unless it has one already. */
+export function withError(text: string): string {
+  return text.startsWith('{"errors"') ? text : `{${INTERNAL_ERROR},${text.slice(1)}`;
+}
 
 /** An event at its place in a channel. Cursor and source are made once, for whichever group asks first. */
 export class Moment {

@@ -1,8 +1,8 @@
 import type { Payload } from './payload.ts';
 
 /**
- * What a group made lately, by offset, for members that catch up one after the other. Bounded by count and bytes, the oldest go first. Work in
- * flight is kept as its promise, so that it is not done twice at a time.
+ * What a group made lately, by offset, for members that catch up one after the other. Bounded by count and bytes, the oldest go
+ * first. Work in flight is kept as its promise, so that it is not done twice at a time.
  */
 export class RecentPayloads {
   readonly #maxCount: number;

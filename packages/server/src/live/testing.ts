@@ -205,7 +205,8 @@ export type FakeOperation = {
 };
 
 export const DOCUMENT =
-  'subscription ($after: Cursor, $filter: DealFilter, $ids: [ID!], $actions: [LiveAction!]) { dealEvent(after: $after, filter: $filter, ids: $ids, actions: $actions) { cursor action id missed } }';
+  'subscription ($after: Cursor, $filter: DealFilter, $ids: [ID!], $actions: [LiveAction!]) { ' +
+  'dealEvent(after: $after, filter: $filter, ids: $ids, actions: $actions) { cursor action id missed } }';
 
 export function fakeOperation(fake: FakeOperation = {}): PreparedOperation & { readonly subscription: LivePlan } {
   const { document = DOCUMENT, field = 'dealEvent', type = dealType(), enrich = null } = fake;
@@ -334,9 +335,7 @@ export class FakeTransport implements Transport {
     this.closed.push(reason);
   }
 
-  messages(
-    id?: string,
-  ): {
+  messages(id?: string): {
     id: string;
     next?: { data: Record<string, Delivered>; extensions: { cursor: string } };
     errors?: { message: string; extensions: { code: string } }[];

@@ -5,7 +5,7 @@ import type { UpstreamIdentity } from '../access/upstream-headers.ts';
 export type EnrichmentIdentity = UpstreamIdentity;
 
 /**
- * What may change the answer of a group's document: equal views share executions, others never (spec/delivery.md section 7, D15). JSON, so that no
+ * What may change the answer of a document: equal views share executions, others never (spec/delivery.md, D15). JSON, so that no
  * choice of names makes two views equal. Anonymous sessions never share with anybody signed in.
  */
 export function viewOf(identity: Identity, tenant: string, enriches: boolean, mode: EnrichmentIdentity): string {
