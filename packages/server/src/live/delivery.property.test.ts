@@ -99,6 +99,8 @@ class World {
   readonly clients: Client[];
   readonly log: { position: Position; event: LiveEvent }[] = [];
   readonly pending: (() => void)[] = [];
+  /** Transports of subscriptions that were stopped, with what had been written by then. */
+  readonly left: { transport: FakeTransport; frames: number }[] = [];
   readonly generations: FakeGenerations;
   readonly engine;
   epochs = 1;
@@ -176,7 +178,8 @@ class World {
   leave(one: Client): void {
     if (!one.subscription) return;
     one.subscription.stop();
-    one.outbox?.close();
+    // The connection lives on, as it does where a client completes one of several: S1 is checked at the end.
+    this.left.push({ transport: one.transport, frames: one.transport.frames.length });
     one.subscription = null;
     one.received.push(...one.transport.delivered());
     one.transport = new FakeTransport();
@@ -265,6 +268,7 @@ async function simulate(steps: readonly Step[], enriched: boolean): Promise<Worl
   for (const one of steps) await world.run(one);
   await world.settle();
   for (const one of world.clients) check(world, one);
+  for (const { transport, frames } of world.left) expect(transport.frames.length, 'S1: nothing is written after stop').toBe(frames);
   for (const one of world.clients) expect(one.transport.highWater).toBeLessThanOrEqual(BOUND);
   return world;
 }

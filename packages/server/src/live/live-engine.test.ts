@@ -270,7 +270,7 @@ describe('enrichment', () => {
   });
 
   it('a full queue sends the members behind, and they get everything once and in order', async () => {
-    const { gates, channels, connect, subscribe, engine } = withGates({ enrichmentInFlight: 2 });
+    const { gates, channels, connect, subscribe, engine, metrics } = withGates({ enrichmentInFlight: 2 });
     const a = connect();
     subscribe(a);
     await until(() => channels.attached === 1);
@@ -284,6 +284,7 @@ describe('enrichment', () => {
     }
     await until(() => a.transport.frames.length === 5 && engine.figures.behind === 0);
     expect(ids(a.transport)).toEqual(keys);
+    expect(await metrics.text()).toContain('millrace_live_enrichment_overflows_total 1\n');
   });
 
   it('D6: one that rejects against its contract still delivers, with an error', async () => {

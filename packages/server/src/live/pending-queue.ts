@@ -25,6 +25,10 @@ export class PendingQueue {
     return this.#items.length > 0;
   }
 
+  get length(): number {
+    return this.#items.length;
+  }
+
   offer(moment: Moment): void {
     if (this.#overflowed) return;
     if (this.#items.length >= this.#context.limits.enrichmentInFlight) {
