@@ -32,8 +32,7 @@ export class PendingQueue {
   offer(moment: Moment): void {
     if (this.#overflowed) return;
     if (this.#items.length >= this.#context.limits.enrichmentInFlight) {
-      this.#overflowed = true;
-      this.#items.push({ kind: 'behind', position: { epoch: moment.epoch, offset: moment.offset - 1 } });
+      this.#overflow({ epoch: moment.epoch, offset: moment.offset - 1 });
       return;
     }
     const item: Pending = { kind: 'event', moment, payload: null };
@@ -44,9 +43,11 @@ export class PendingQueue {
     });
   }
 
-  /** After an overflow history says it itself. */
+  /** After an overflow, and where there is no room for it, history says it itself. */
   offerGap(gap: Gap): void {
-    if (!this.#overflowed) this.#items.push({ kind: 'gap', gap });
+    if (this.#overflowed) return;
+    if (this.#items.length < this.#context.limits.enrichmentInFlight) this.#items.push({ kind: 'gap', gap });
+    else this.#overflow(gap.from);
   }
 
   /** The position up to which the group has delivered; null where nothing waits. */
@@ -61,6 +62,11 @@ export class PendingQueue {
   clear(): void {
     this.#items = [];
     this.#overflowed = false;
+  }
+
+  #overflow(position: Position): void {
+    this.#overflowed = true;
+    this.#items.push({ kind: 'behind', position });
   }
 
   #drain(): void {
