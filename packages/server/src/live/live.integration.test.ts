@@ -6,6 +6,7 @@ import { silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
 import { CRM } from '../supergraph/fixture-crm.ts';
 import { type TestGraph, testGraph } from '../supergraph/fixture.ts';
+import { afterVariable } from './after-variable.ts';
 import { createLiveEngine } from './live-engine.ts';
 import { Outbox } from './outbox.ts';
 import { FakeTransport, liveEvent, testCursors, until, userIdentity } from './testing.ts';
@@ -22,6 +23,20 @@ const withFields = (fields: string): string =>
   `dealEvent(filter: $filter, after: $after) { cursor action id missed raw deal { ${fields} } } }`;
 const BOTH = withFields('title owner { name }');
 const CARRIED = withFields('title stageId');
+
+it('a normalised document, prepared again as after a change of the graph, is the same document', async () => {
+  const { generation } = graph;
+  for (const query of [BOTH, `query Other { deals { id } } ${BOTH.replace('subscription', 'subscription  Named')}`]) {
+    const operationName = query === BOTH ? null : 'Named';
+    const first = await generation.prepare({ query, operationName });
+    if (first.kind !== 'operation') throw new Error(JSON.stringify(first.errors));
+    const { normalised, name } = first.operation;
+    const again = await generation.prepare({ query: normalised, operationName: name });
+    if (again.kind !== 'operation') throw new Error(JSON.stringify(again.errors));
+    expect(again.operation.normalised).toBe(normalised);
+    expect(afterVariable(normalised)).toBe('after');
+  }
+});
 
 it('delivers carried and enriched selections, filters, resumes by cursor and tells a gap', async () => {
   const metrics = new Metrics();
