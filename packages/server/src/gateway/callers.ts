@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { Identity } from '../access/identity.ts';
 import { identityHeaders } from '../access/upstream-headers.ts';
+import { callerView } from '../access/view.ts';
 
 /** As whom subgraphs are asked, and who may share work. Made once per identity object, which lives as long as its token is cached. */
 export type Caller = { readonly view: string; readonly headers: Readonly<Record<string, string>> };
@@ -16,27 +16,10 @@ export class Callers {
   of(identity: Identity): Caller {
     let caller = this.#known.get(identity);
     if (!caller) {
-      caller = { view: this.#view(identity), headers: identityHeaders(identity, identity.tenant, 'user', this.#forwardToken) };
+      caller = { view: callerView(identity, this.#forwardToken), headers: identityHeaders(identity, identity.tenant, 'user', this.#forwardToken) };
       this.#known.set(identity, caller);
     }
     return caller;
-  }
-
-  /** JSON, so that no choice of names makes two views equal. A forwarded token is part of it: subgraphs may read claims that we do not. */
-  #view(identity: Identity): string {
-    if (identity.kind === 'anonymous') return JSON.stringify(['anonymous', identity.tenant]);
-    const token = this.#forwardToken ? createHash('sha256').update(identity.token).digest('base64url') : null;
-    const sorted = (names: readonly string[]): string[] => names.toSorted();
-    return JSON.stringify([
-      'user',
-      identity.tenant,
-      identity.issuer,
-      identity.user,
-      sorted(identity.roles),
-      sorted(identity.groups),
-      sorted(identity.scopes),
-      token,
-    ]);
   }
 }
 

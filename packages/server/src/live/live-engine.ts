@@ -171,7 +171,8 @@ class Engine implements LiveEngine {
   #draftOf(work: GroupWork, identity: Identity, channel: ChannelName): Omit<GroupParts, 'matcher' | 'lease'> {
     const { operation, plan, variables, rawVariables } = work;
     const enriches = plan.enriches(variables);
-    const view = viewOf(identity, channel.tenant, enriches, this.#context.enrichmentIdentity);
+    const { enrichmentIdentity, forwardAuthorization } = this.#context;
+    const view = viewOf(identity, channel.tenant, enriches, enrichmentIdentity, forwardAuthorization);
     return { operation, plan, variables, rawVariables, enriches, view, variablesKey: variablesKey(operation, variables, view) };
   }
 

@@ -222,6 +222,11 @@ export const options = {
       default: 30 * SECOND,
       doc: 'Queries and mutations end after this with an error.',
     }),
+    forwardAuthorization: option({
+      kind: boolean(),
+      default: true,
+      doc: 'Whether the caller\'s token is handed to subgraphs as `authorization`. Without it they are told tenant, user and roles in `millrace-` headers alone.',
+    }),
     introspection: option({ kind: boolean(), default: true, doc: 'Whether clients may ask for the schema.' }),
     graphiql: option({ kind: boolean(), default: false, dev: true, doc: 'Whether browsers that open `/graphql` get the explorer.' }),
   },

@@ -91,7 +91,7 @@ function clientSide({ live, enrichment, gateway, transports, drainWindow }: Conf
       rootFieldsMax: gateway.maxRootFields,
       directivesMax: gateway.maxDirectives,
     },
-    pipeline: { timeoutMs: gateway.timeout },
+    pipeline: { timeoutMs: gateway.timeout, forwardAuthorization: gateway.forwardAuthorization },
     graphqlWs: {
       maxMessageBytes: transports.maxMessageBytes,
       initTimeoutMs: transports.initTimeout,
