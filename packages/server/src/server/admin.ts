@@ -111,10 +111,11 @@ function unknownLetter(id: string): MillraceError {
 }
 
 /** Server-sent events: one trace entry each, and `skipped` with a count where this reader was too slow. Ends with the request. */
-async function tail(trace: EventTrace, { req, res, url }: Exchange): Promise<void> {
+async function tail(trace: EventTrace, { res, url }: Exchange): Promise<void> {
   const subscription = trace.subscribe();
   if (!subscription) throw new MillraceError(serverErrors.TAIL_LISTENERS_EXHAUSTED, 'too many listeners follow the events already');
-  req.once('close', () => subscription.close());
+  // The response's close, not the request's: that one comes as soon as the request has been read.
+  res.once('close', () => subscription.close());
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   res.flushHeaders();
   const wanted = (['tenant', 'type', 'topic'] as const).map((name) => [name, url.searchParams.get(name)] as const).filter(([, value]) => value !== null);

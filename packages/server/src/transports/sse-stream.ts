@@ -147,6 +147,8 @@ export class SseStream implements Transport, WheelEntry {
     this.#slot?.release(label);
     // Later, because the session may be in the middle of writing the frame that ends the stream.
     queueMicrotask(() => this.#stopWork());
+    // Node 24 writes the last chunk of a corked response before the chunks that wait in it, which the peer then never sees.
+    while (this.#res !== null && this.#res.writableCorked > 0) this.#res.uncork();
     this.#res?.end();
     this.#shared.wheel.schedule(this, this.#shared.options.closeTimeoutMs);
   }
