@@ -3,7 +3,7 @@ import { type ClientRequest, createServer, type IncomingHttpHeaders, request, ty
 import type { AddressInfo, Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { LiveType } from '../events/live-type.ts';
+import { dealType } from '../events/testing/deal-type.ts';
 import { defineErrors, MillraceError } from '../kit/errors.ts';
 import { silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
@@ -16,28 +16,7 @@ import { brokersErrors } from './errors.ts';
 
 const authErrors = defineErrors({ DENIED: { class: 'auth', http: 401, retryable: false, meaning: 'm', action: 'a' } });
 
-const DEAL: LiveType = {
-  name: 'Deal',
-  subgraph: 'crm',
-  broker: 'default',
-  topic: 'crm.deals',
-  tenant: { kind: 'path', path: ['company_id'] },
-  key: [{ field: 'id', path: ['id'] }],
-  visibility: 'TENANT',
-  audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-  version: null,
-  format: 'AUTO',
-  entity: [],
-  before: ['before'],
-  action: ['action'],
-  actions: new Map(),
-  unknownAction: 'reject',
-  eventId: ['event_id'],
-  at: ['at'],
-  carried: [],
-  fieldName: 'deal',
-  list: null,
-};
+const DEAL = dealType();
 
 const deal = (id: string, eventId: string, more: object = {}) => ({
   id,

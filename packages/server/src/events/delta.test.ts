@@ -1,31 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decode } from './decode.ts';
-import type { LiveType } from './live-type.ts';
 import { mapEvent } from './map-event.ts';
+import { dealType } from './testing/deal-type.ts';
 
-const type: LiveType = {
-  name: 'Deal',
-  subgraph: 'crm',
-  broker: 'default',
-  topic: 't',
-  tenant: { kind: 'constant', tenant: 'acme' },
-  key: [],
-  visibility: 'TENANT',
-  audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-  version: null,
-  format: 'JSON',
-  entity: ['now'],
-  before: ['then'],
-  action: ['action'],
-  actions: new Map(),
-  unknownAction: 'reject',
-  eventId: ['event_id'],
-  at: ['at'],
-  carried: [],
-  fieldName: 'deal',
-  list: null,
-};
+const type = dealType({ tenant: { kind: 'constant', tenant: 'acme' }, key: [], format: 'JSON', entity: ['now'], before: ['then'] });
 
 const image = fc.dictionary(fc.constantFrom('a', 'b', 'c', '1', '0', '__proto__', 'constructor', 'é"'), fc.jsonValue({ maxDepth: 2 }), {
   noNullPrototype: true,

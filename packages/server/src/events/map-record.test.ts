@@ -2,35 +2,11 @@ import { describe, expect, test } from 'vitest';
 import { decode } from './decode.ts';
 import type { LiveType } from './live-type.ts';
 import { decodeError, mapRecord, publicIdOf, sinkIdOf, sinkKeyOf } from './map-record.ts';
+import { dealType } from './testing/deal-type.ts';
 
-function type(change: Partial<LiveType>): LiveType {
-  return {
-    name: 'Deal',
-    subgraph: 'crm',
-    broker: 'default',
-    topic: 't',
-    tenant: { kind: 'path', path: ['org'] },
-    key: [{ field: 'id', path: ['id'] }],
-    visibility: 'TENANT',
-    audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-    version: null,
-    format: 'AUTO',
-    entity: [],
-    before: ['before'],
-    action: ['action'],
-    actions: new Map(),
-    unknownAction: 'reject',
-    eventId: ['event_id'],
-    at: ['at'],
-    carried: [],
-    fieldName: 'deal',
-    list: null,
-    ...change,
-  };
-}
-
-const issue = type({ name: 'Issue', entity: ['issue'] });
-const pull = type({ name: 'Pull', entity: ['pull'] });
+const ORG: Partial<LiveType> = { tenant: { kind: 'path', path: ['org'] } };
+const issue = dealType({ ...ORG, name: 'Issue', entity: ['issue'] });
+const pull = dealType({ ...ORG, name: 'Pull', entity: ['pull'] });
 const decoded = (body: object | null) =>
   decode({ topic: 't', key: null, headers: new Map(), value: body && Buffer.from(JSON.stringify(body)), timestamp: 0 }, { receivedAt: 0 });
 
@@ -54,8 +30,8 @@ describe('a record on a topic of several live types', () => {
   });
 
   test('is refused where one refuses and the others drop', () => {
-    const dropping = type({ unknownAction: 'drop', entity: ['issue'] });
-    expect(mapRecord(decoded({ action: 'x' }), [dropping, type({ entity: ['pull'] })])).toMatchObject({
+    const dropping = dealType({ ...ORG, unknownAction: 'drop', entity: ['issue'] });
+    expect(mapRecord(decoded({ action: 'x' }), [dropping, dealType({ ...ORG, entity: ['pull'] })])).toMatchObject({
       kind: 'reject',
       code: 'ACTION_UNKNOWN',
     });
@@ -92,7 +68,7 @@ describe('what a shared log knows an event by', () => {
   });
 
   test('a plain stream keeps its order within the tenant', () => {
-    const stream = type({ key: [] });
+    const stream = dealType({ ...ORG, key: [] });
     expect(sinkKeyOf(eventsOf({ org: 'a' }, [stream]), [stream])).toBe('["a"]');
   });
 

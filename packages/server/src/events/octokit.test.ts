@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
 import { decode } from './decode.ts';
-import type { LiveAction, LiveType } from './live-type.ts';
+import type { LiveAction } from './live-type.ts';
 import { mapEvent } from './map-event.ts';
+import { dealType } from './testing/deal-type.ts';
 
 /** Hundreds of GitHub's webhook bodies, which nobody here wrote, against a straight reading of them. */
 type Payload = {
@@ -29,28 +30,17 @@ const actions = new Map<string, LiveAction>([
   ['deleted', 'DELETED'],
 ]);
 
-const issueType: LiveType = {
+const issueType = dealType({
   name: 'Issue',
   subgraph: 'github',
-  broker: 'default',
   topic: 'github',
   tenant: { kind: 'path', path: ['repository', 'owner', 'login'] },
-  key: [{ field: 'id', path: ['id'] }],
-  visibility: 'TENANT',
-  audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-  version: null,
-  format: 'AUTO',
   entity: ['issue'],
-  before: ['before'],
-  action: ['action'],
   actions,
   unknownAction: 'drop',
-  eventId: ['event_id'],
   at: ['issue', 'updated_at'],
-  carried: [],
   fieldName: 'issue',
-  list: null,
-};
+});
 
 describe('GitHub webhook bodies as plain JSON', () => {
   test('there are hundreds of them', () => {

@@ -7,11 +7,12 @@ import { mapEvent } from './map-event.ts';
 import { mapRecord } from './map-record.ts';
 import type { RawRecord } from './record.ts';
 import { splitBody } from './split-body.ts';
+import { dealType } from './testing/deal-type.ts';
 
 /** Whatever arrives, the answer is an event that keeps its promises, a drop, or a reject with a code of the catalogue. */
 const types: readonly LiveType[] = (['AUTO', 'JSON', 'CLOUDEVENTS', 'DEBEZIUM'] as const).flatMap((format) => [
-  type({ format }),
-  type({
+  dealType({ format }),
+  dealType({
     format,
     entity: ['current'],
     before: ['previous'],
@@ -24,32 +25,6 @@ const types: readonly LiveType[] = (['AUTO', 'JSON', 'CLOUDEVENTS', 'DEBEZIUM'] 
     ],
   }),
 ]);
-
-function type(change: Partial<LiveType>): LiveType {
-  return {
-    name: 'Deal',
-    subgraph: 'crm',
-    broker: 'default',
-    topic: 'crm.deals',
-    tenant: { kind: 'path', path: ['company_id'] },
-    key: [{ field: 'id', path: ['id'] }],
-    visibility: 'TENANT',
-    audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-    version: null,
-    format: 'AUTO',
-    entity: [],
-    before: ['before'],
-    action: ['action'],
-    actions: new Map(),
-    unknownAction: 'reject',
-    eventId: ['event_id'],
-    at: ['at'],
-    carried: [],
-    fieldName: 'deal',
-    list: null,
-    ...change,
-  };
-}
 
 /** Names that mean something to somebody, so that random objects get far into the mapping. */
 const name = fc.constantFrom(
@@ -233,7 +208,7 @@ describe('decoding and mapping are total', () => {
   test('an audience of more than 10,000 is refused', () => {
     const value = Buffer.from(JSON.stringify({ id: '1', company_id: 'acme', users: Array.from({ length: 10_001 }, (_, i) => i) }));
     const given: RawRecord = { topic: 't', key: null, headers: new Map(), value, timestamp: 0 };
-    expect(mapEvent(decode(given, { receivedAt: 0 }), type({ visibility: 'EVENT' }))).toMatchObject({
+    expect(mapEvent(decode(given, { receivedAt: 0 }), dealType({ visibility: 'EVENT' }))).toMatchObject({
       kind: 'reject',
       code: 'AUDIENCE_TOO_LARGE',
     });
@@ -247,7 +222,7 @@ describe('decoding and mapping are total', () => {
         (member, value) => {
           const text = JSON.stringify({ id: '1', company_id: 'acme', [member]: value, hidden: 'secret-value' });
           const given: RawRecord = { topic: 't', key: null, headers: new Map(), value: Buffer.from(text), timestamp: 0 };
-          const result = mapEvent(decode(given, { receivedAt: 0 }), type({ visibility: 'EVENT', version: ['rev'] }));
+          const result = mapEvent(decode(given, { receivedAt: 0 }), dealType({ visibility: 'EVENT', version: ['rev'] }));
           if (result.kind === 'reject') expect(result.reason).not.toContain('secret-value');
         },
       ),

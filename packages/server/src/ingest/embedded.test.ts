@@ -14,7 +14,8 @@ import { silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
 import { systemRandom } from '../kit/random.ts';
 import { EventTrace } from './event-trace.ts';
-import { FakeChannels, dealType } from './testing/fakes.ts';
+import { dealType } from '../events/testing/deal-type.ts';
+import { FakeChannels } from './testing/fakes.ts';
 import { type IngestOptions, IngestWorker } from './ingest-worker.ts';
 import { createIngestMetrics } from './metrics.ts';
 

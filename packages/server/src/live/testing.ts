@@ -11,6 +11,7 @@ import type {
 } from '../channels/channels.ts';
 import type { LiveEvent } from '../events/live-event.ts';
 import type { CarriedField, LiveType } from '../events/live-type.ts';
+import { dealType as plainDealType } from '../events/testing/deal-type.ts';
 import type { JsonObject } from '../kit/json.ts';
 import type {
   Generation,
@@ -34,26 +35,8 @@ export function carried(field: string, scalar: CarriedField['scalar'], over: Par
 }
 
 export function dealType(over: Partial<LiveType> = {}): LiveType {
-  return {
-    name: 'Deal',
-    subgraph: 'deals',
-    broker: 'default',
-    topic: 'crm.deals',
-    tenant: { kind: 'path', path: ['company_id'] },
-    key: [{ field: 'id', path: ['id'] }],
+  return plainDealType({
     visibility: 'EVENT',
-    audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-    version: null,
-    format: 'AUTO',
-    entity: [],
-    before: ['before'],
-    action: ['action'],
-    actions: new Map(),
-    unknownAction: 'reject',
-    eventId: ['event_id'],
-    at: ['at'],
-    fieldName: 'deal',
-    list: null,
     carried: [
       carried('title', 'String'),
       carried('stageId', 'ID', { path: ['stage_id'] }),
@@ -66,7 +49,7 @@ export function dealType(over: Partial<LiveType> = {}): LiveType {
       carried('tags', 'String', { list: true }),
     ],
     ...over,
-  };
+  });
 }
 
 let serial = 0;

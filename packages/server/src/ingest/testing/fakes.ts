@@ -1,7 +1,6 @@
 import type { EventSource, Settlement, SourceRecord } from '../../brokers/event-source.ts';
 import type { ChannelName, Channels, PublishResult } from '../../channels/channels.ts';
 import type { LiveEvent } from '../../events/live-event.ts';
-import type { LiveType } from '../../events/live-type.ts';
 
 /** For tests of this room only: a source that gives what it is fed and remembers settlements. */
 export class FakeSource implements EventSource {
@@ -167,30 +166,4 @@ export class FakeChannels implements Pick<Channels, 'interested' | 'publish'> {
     this.published.push(event);
     return { kind: 'published', position: { epoch: 'e', offset: this.published.length } };
   }
-}
-
-export function dealType(change: Partial<LiveType> = {}): LiveType {
-  return {
-    name: 'Deal',
-    subgraph: 'crm',
-    broker: 'default',
-    topic: 'crm.deals',
-    tenant: { kind: 'path', path: ['company_id'] },
-    key: [{ field: 'id', path: ['id'] }],
-    visibility: 'TENANT',
-    audience: { users: ['users'], groups: ['groups'], owner: ['owner'] },
-    version: null,
-    format: 'AUTO',
-    entity: [],
-    before: ['before'],
-    action: ['action'],
-    actions: new Map(),
-    unknownAction: 'reject',
-    eventId: ['event_id'],
-    at: ['at'],
-    carried: [],
-    fieldName: 'deal',
-    list: null,
-    ...change,
-  };
 }
