@@ -211,6 +211,7 @@ export const options = {
     maxDepth: option({ kind: integer({ min: 1, max: 1000 }), default: 30, doc: 'Nesting of selections.' }),
     maxAliases: option({ kind: integer({ min: 0, max: 100_000 }), default: 100, doc: 'Aliases in a document.' }),
     maxRootFields: option({ kind: integer({ min: 1, max: 10_000 }), default: 100, doc: 'Root fields of an operation.' }),
+    maxFields: option({ kind: integer({ min: 1, max: 100_000 }), default: 5000, doc: 'Fields of an operation with its fragments written out.' }),
     maxDirectives: option({ kind: integer({ min: 0, max: 100_000 }), default: 200, doc: 'Directives in a document.' }),
     maxBodyBytes: option({
       kind: size({ min: KIB, max: 256 * MIB }),

@@ -90,6 +90,7 @@ function clientSide({ live, enrichment, gateway, transports, drainWindow }: Conf
       aliasesMax: gateway.maxAliases,
       rootFieldsMax: gateway.maxRootFields,
       directivesMax: gateway.maxDirectives,
+      fieldsMax: gateway.maxFields,
     },
     pipeline: { timeoutMs: gateway.timeout, forwardAuthorization: gateway.forwardAuthorization },
     graphqlWs: {

@@ -14,7 +14,7 @@ import { createLivePlan } from './live-plan.ts';
 import { LIVE_SUBGRAPH, subscriptionFields } from './live-subgraph.ts';
 import type { SupergraphMetrics } from './metrics.ts';
 import {
-  type OperationDocument, type OperationLimits, checkLimits, normalise, parseOperations, rootFields, selectOperation, splitIntrospection, withCode,
+  type OperationDocument, type OperationLimits, checkLimits, fieldsWrittenOut, normalise, parseOperations, rootFields, selectOperation, splitIntrospection, withCode,
 } from './operation-document.ts';
 import { createPassthroughPlan } from './passthrough-plan.ts';
 import { type CompiledPlan, compilePlan } from './plan-compiler.ts';
@@ -35,8 +35,10 @@ export type GenerationSettings = {
   readonly limits: OperationLimits;
   /** Prepared operations kept. */
   readonly preparedMax: number;
-  /** Longest document that is kept; longer ones are prepared each time. */
+  /** Longest document, with its operation name, that is kept; longer ones are prepared each time. */
   readonly preparedTextMax: number;
+  /** What prepared operations together may hold: bytes, as estimated from text and fields. */
+  readonly preparedBytesMax: number;
   readonly suggestions: boolean;
   readonly introspection: boolean;
   readonly shareQueries: boolean;
@@ -87,7 +89,7 @@ class ReleaseGeneration implements BuiltGeneration {
     });
     this.#executor = new PlanExecutor({ client: this.#client, relations: new TypeRelations(release.supergraphSdl), batcher });
     this.#inFlight = settings.shareQueries ? new InFlight(() => metrics?.shared.inc()) : null;
-    this.#prepared = new BoundedCache(settings.preparedMax);
+    this.#prepared = new BoundedCache(settings.preparedMax, settings.preparedBytesMax);
     this.#rules = settings.introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
     for (const type of release.liveTypes) for (const field of subscriptionFields(type)) this.#liveFields.set(field, type);
   }
@@ -98,9 +100,10 @@ class ReleaseGeneration implements BuiltGeneration {
     const known = this.#prepared.get(key);
     if (known) return known;
     const started = this.#settings.clock.monotonic();
-    const prepared = this.#prepare(request.query, request.operationName);
-    if (request.query.length > this.#settings.preparedTextMax) return prepared;
-    this.#prepared.set(key, prepared);
+    const prepared = this.#prepare(key, request.query, request.operationName);
+    // The key, not the document: a name of a megabyte would be kept with the smallest document.
+    if (key.length > this.#settings.preparedTextMax) return prepared;
+    this.#prepared.set(key, prepared, key.length);
     const { metrics } = this.#settings;
     metrics?.prepared.set(this.#prepared.size);
     void prepared.then((outcome) => {
@@ -111,7 +114,7 @@ class ReleaseGeneration implements BuiltGeneration {
     return prepared;
   }
 
-  async #prepare(query: string, operationName: string | null): Promise<Prepared> {
+  async #prepare(key: string, query: string, operationName: string | null): Promise<Prepared> {
     try {
       const parsed = parseOperations(query, this.#settings.limits);
       if (parsed.kind === 'invalid') return parsed;
@@ -121,7 +124,10 @@ class ReleaseGeneration implements BuiltGeneration {
       const invalid = this.#validate(parsed.document);
       if (invalid.length > 0) return { kind: 'invalid', phase: 'validate', errors: invalid };
       if (!selected) return refuse('validate', new MillraceError(supergraphErrors.OPERATION_NOT_FOUND, noOperation(operationName)));
-      return { kind: 'operation', operation: await this.#compile(selected) };
+      const operation = await this.#compile(selected);
+      // Some hundred bytes of fragments may compile to megabytes, so the text alone does not say what is kept.
+      this.#prepared.reweigh(key, key.length + fieldsWrittenOut(selected) * BYTES_OF_A_FIELD);
+      return { kind: 'operation', operation };
     } catch (error) {
       return refuse('plan', toMillraceError(error));
     }
@@ -178,6 +184,9 @@ class ReleaseGeneration implements BuiltGeneration {
     await this.#client.close();
   }
 }
+
+/** Of a compiled operation: syntax, completion and plan together, measured. */
+const BYTES_OF_A_FIELD = 400;
 
 const NOTHING: CompiledPlan = { tasks: [], subscription: null };
 

@@ -53,4 +53,5 @@ export const supergraphErrors = defineErrors({
   ALIAS_LIMIT: { ...limit, meaning: 'The operation has too many aliases.', action: 'Use fewer aliases.' },
   ROOT_FIELD_LIMIT: { ...limit, meaning: 'The operation has too many root fields.', action: 'Split the operation.' },
   DIRECTIVE_LIMIT: { ...limit, meaning: 'The operation has too many directives.', action: 'Use fewer directives.' },
+  FIELD_LIMIT: { ...limit, meaning: 'The operation has too many fields once its fragments are written out.', action: 'Spread fewer fragments within fragments, or split the operation.' },
 });

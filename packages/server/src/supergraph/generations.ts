@@ -23,6 +23,7 @@ export type GenerationsOptions = {
   readonly limits?: Partial<OperationLimits>;
   readonly preparedMax?: number;
   readonly preparedTextMax?: number;
+  readonly preparedBytesMax?: number;
   /** Whether validation errors suggest names; off for strangers. */
   readonly suggestions?: boolean;
   readonly introspection?: boolean;
@@ -43,6 +44,7 @@ export type GenerationsOptions = {
 export const GENERATIONS_DEFAULTS = {
   preparedMax: 2000,
   preparedTextMax: 100_000,
+  preparedBytesMax: 128 * 1024 * 1024,
   suggestions: true,
   introspection: true,
   shareQueries: false,
@@ -174,6 +176,7 @@ class ReleaseGenerations implements ManagedGenerations {
       limits: { ...OPERATION_LIMITS, ...limits },
       preparedMax: given.preparedMax,
       preparedTextMax: given.preparedTextMax,
+      preparedBytesMax: given.preparedBytesMax,
       suggestions: given.suggestions,
       introspection: given.introspection,
       shareQueries: given.shareQueries,

@@ -21,9 +21,11 @@ export type OperationLimits = {
   readonly aliasesMax: number;
   readonly rootFieldsMax: number;
   readonly directivesMax: number;
+  /** Selections of the operation with every fragment written out where it is spread: what planning and compiling really cost. */
+  readonly fieldsMax: number;
 };
 
-export const OPERATION_LIMITS: OperationLimits = { tokensMax: 10_000, depthMax: 30, aliasesMax: 100, rootFieldsMax: 100, directivesMax: 200 };
+export const OPERATION_LIMITS: OperationLimits = { tokensMax: 10_000, depthMax: 30, aliasesMax: 100, rootFieldsMax: 100, directivesMax: 200, fieldsMax: 5_000 };
 
 export type Parsed =
   | { readonly kind: 'document'; readonly document: DocumentNode }
@@ -33,6 +35,8 @@ export function parseOperations(query: string, limits: OperationLimits): Parsed 
   try {
     return { kind: 'document', document: parse(query, { maxTokens: limits.tokensMax }) };
   } catch (error) {
+    // The parser recurses: brackets by the thousand end its stack, which is the document's fault and not ours.
+    if (error instanceof RangeError) return refused('DEPTH_LIMIT', 'the document is nested too deeply to be read');
     if (!(error instanceof GraphQLError)) throw error;
     if (/more tha[nt] \d+ tokens/.test(error.message)) return refused('TOKEN_LIMIT', `the document has more than ${limits.tokensMax} tokens`);
     return { kind: 'invalid', phase: 'parse', errors: [withCode(error, 'GRAPHQL_PARSE_FAILED')] };
@@ -93,7 +97,35 @@ export function checkLimits(selected: OperationDocument, limits: OperationLimits
   if (roots > limits.rootFieldsMax) return refused('ROOT_FIELD_LIMIT', `the operation has ${roots} root fields; ${limits.rootFieldsMax} are allowed`);
   const depth = depthOf(selected.operation.selectionSet, selected.fragments, new Map());
   if (depth > limits.depthMax) return refused('DEPTH_LIMIT', `the operation is ${depth} levels deep; ${limits.depthMax} are allowed`);
+  // The planner writes fragments out: some fragments that each spread the next one twice keep it busy for minutes and in gigabytes.
+  if (fieldsWrittenOut(selected) > limits.fieldsMax)
+    return refused('FIELD_LIMIT', `the operation has more than ${limits.fieldsMax} fields once its fragments are written out`);
   return null;
+}
+
+/** How many selections there are with fragments written out. Takes time linear in the document, however often its fragments multiply. */
+export function fieldsWrittenOut(selected: OperationDocument): number {
+  return writtenOut(selected.operation.selectionSet, selected.fragments, new Map());
+}
+
+function writtenOut(set: SelectionSetNode, fragments: OperationDocument['fragments'], known: Map<SelectionSetNode, number>): number {
+  const cached = known.get(set);
+  if (cached !== undefined) return cached;
+  known.set(set, 0);
+  const spread = new Set<string>();
+  let count = 0;
+  for (const selection of set.selections) {
+    count += 1;
+    if (selection.kind === Kind.FRAGMENT_SPREAD && !selection.directives?.length) {
+      // The very same spread beside itself adds nothing, to the planner neither.
+      if (spread.has(selection.name.value)) continue;
+      spread.add(selection.name.value);
+    }
+    const inner = selection.kind === Kind.FRAGMENT_SPREAD ? fragments.get(selection.name.value)?.selectionSet : selection.selectionSet;
+    if (inner) count += writtenOut(inner, fragments, known);
+  }
+  known.set(set, count);
+  return count;
 }
 
 function depthOf(set: SelectionSetNode, fragments: OperationDocument['fragments'], known: Map<SelectionSetNode, number>): number {
