@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { LiveEvent } from '../events/live-event.ts';
 import type { ChannelEvent, ChannelListener, ChannelName, Channels, Position } from './channels.ts';
+import { liveEvent } from './testing/events.ts';
 
 /** One implementation under test. Time is the harness's: nothing here waits for a real clock. */
 export interface ChannelsHarness {
@@ -28,27 +28,6 @@ export type ChannelsHarnessOptions = {
 const BOUNDS: ChannelsHarnessOptions = { maxEvents: 10, maxBytes: 10_000, maxAgeMs: 60_000, lingerMs: 120_000 };
 
 export const DEALS: ChannelName = { tenant: 'acme', type: 'Deal' };
-
-export function liveEvent(id: string, over: Partial<LiveEvent> = {}): LiveEvent {
-  return {
-    id,
-    tenant: 'acme',
-    type: 'Deal',
-    key: 'd1',
-    action: 'CHANGED',
-    version: null,
-    at: '2026-01-01T00:00:00Z',
-    entity: { n: id },
-    before: null,
-    raw: JSON.stringify({ n: id }),
-    delta: null,
-    audience: { kind: 'tenant' },
-    bytes: 100,
-    traceparent: null,
-    receivedAt: 1_700_000_000_000,
-    ...over,
-  };
-}
 
 /** Records what a listener was told. */
 export class Ear implements ChannelListener {

@@ -10,7 +10,7 @@ import { seededRandom } from '../kit/random.ts';
 import { MemoryChannels } from './memory.ts';
 import { createChannelsMetrics } from './metrics.ts';
 import { openSqliteJournal } from './sqlite-journal.ts';
-import { liveEventOf } from './testing/events.ts';
+import { liveEvent } from './testing/events.ts';
 
 type Heard = { readonly epoch: string; readonly offset: number; readonly tenant: string; readonly id: string };
 
@@ -62,7 +62,7 @@ describe('kill -9', () => {
         slice.events.map((_, i) => slice.top.offset - slice.events.length + 1 + i),
       );
       for (const h of mine) if (h.offset > slice.top.offset - slice.events.length) expect(kept.get(h.offset)).toBe(h.id);
-      const again = await channels.publish(mine.slice(-50).map((h) => liveEventOf(h.id, tenant)));
+      const again = await channels.publish(mine.slice(-50).map((h) => liveEvent(h.id, { tenant })));
       expect(again.every((result) => result.kind === 'duplicate')).toBe(true);
     }
     await channels.close();

@@ -6,7 +6,7 @@ import { openSync, writeSync } from 'node:fs';
 import { silentLogger } from '../../kit/log.ts';
 import { Metrics } from '../../kit/metrics.ts';
 import { seededRandom } from '../../kit/random.ts';
-import { liveEventOf } from './events.ts';
+import { liveEvent } from './events.ts';
 import { MemoryChannels } from '../memory.ts';
 import { createChannelsMetrics } from '../metrics.ts';
 import { openSqliteJournal } from '../sqlite-journal.ts';
@@ -37,7 +37,7 @@ for (const tenant of ['a', 'b', 'c']) {
 }
 for (let next = 0; ;) {
   const batch = Array.from({ length: 1 + Math.floor(random.next() * 4) }, () =>
-    liveEventOf(`${seed}-${next++}`, 'abc'[Math.floor(random.next() * 3)] ?? 'a'),
+    liveEvent(`${seed}-${next++}`, { tenant: 'abc'[Math.floor(random.next() * 3)] ?? 'a' }),
   );
   await channels.publish(batch);
   // Lets standard output go out, so that the parent hears of it.

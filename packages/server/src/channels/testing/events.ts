@@ -1,9 +1,9 @@
 import type { LiveEvent } from '../../events/live-event.ts';
 
-export function liveEventOf(id: string, tenant: string): LiveEvent {
+export function liveEvent(id: string, over: Partial<LiveEvent> = {}): LiveEvent {
   return {
     id,
-    tenant,
+    tenant: 'acme',
     type: 'Deal',
     key: 'd1',
     action: 'CHANGED',
@@ -17,5 +17,6 @@ export function liveEventOf(id: string, tenant: string): LiveEvent {
     bytes: 100,
     traceparent: null,
     receivedAt: 1_700_000_000_000,
+    ...over,
   };
 }
