@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { type Json, type JsonObject, isJsonObject } from '../kit/json.ts';
+import { type Json, type JsonObject, isJsonObject, ownMember } from '../kit/json.ts';
 import type { CloudEvent, CloudEventAttributes, Document, Payload } from './decoded.ts';
 import { type Reject, reject } from './errors.ts';
 import { eventTime } from './event-time.ts';
@@ -36,9 +36,9 @@ export function structuredEvent(document: Document): CloudEvent | Reject {
 }
 
 function structuredData(document: Document, event: JsonObject): Payload | Reject {
-  const hasData = own(event, 'data') !== undefined;
-  const base64 = own(event, 'data_base64');
-  const contentType = own(event, 'datacontenttype');
+  const hasData = ownMember(event, 'data') !== undefined;
+  const base64 = ownMember(event, 'data_base64');
+  const contentType = ownMember(event, 'datacontenttype');
   const isJson = contentType === undefined || contentType === null || (typeof contentType === 'string' && isJsonType(contentType));
   if (base64 !== undefined && base64 !== null) {
     if (hasData) return reject('CLOUDEVENT_INVALID', 'data and data_base64 exclude each other');
@@ -48,7 +48,7 @@ function structuredData(document: Document, event: JsonObject): Payload | Reject
     return 'kind' in inner ? reject(inner.code, `data_base64: ${inner.reason}`) : { document: inner, path: [], value: inner.value };
   }
   if (hasData && !isJson) return notJson();
-  return { document, path: ['data'], value: own(event, 'data') };
+  return { document, path: ['data'], value: ownMember(event, 'data') };
 }
 
 /** CloudEvents 1.0 HTTP protocol binding, section 3.1: attributes from headers, data is the body. */
@@ -94,13 +94,13 @@ export function isJsonType(contentType: string): boolean {
 type AttributesResult = { readonly kind: 'attributes'; readonly attributes: CloudEventAttributes } | Reject;
 
 function readAttributes(all: JsonObject): AttributesResult {
-  const version = own(all, 'specversion');
+  const version = ownMember(all, 'specversion');
   if (version !== '1.0') return reject('CLOUDEVENT_INVALID', `specversion must be "1.0", got ${kindOf(version)}`);
-  const [id, source, type] = [own(all, 'id'), own(all, 'source'), own(all, 'type')];
+  const [id, source, type] = [ownMember(all, 'id'), ownMember(all, 'source'), ownMember(all, 'type')];
   if (!isName(id)) return missing('id', id);
   if (!isName(source)) return missing('source', source);
   if (!isName(type)) return missing('type', type);
-  const rawTime = own(all, 'time') ?? null;
+  const rawTime = ownMember(all, 'time') ?? null;
   const time = typeof rawTime === 'string' ? eventTime(rawTime) : null;
   if (rawTime !== null && time === null) return reject('EVENT_TIME_INVALID', 'the CloudEvent’s time is not RFC 3339 with a zone');
   return { kind: 'attributes', attributes: { id, source, type, time, all } };
@@ -112,10 +112,6 @@ function missing(name: string, got: Json | undefined): Reject {
 
 function isName(value: Json | undefined): value is string {
   return typeof value === 'string' && value.length > 0 && value.length <= 512;
-}
-
-function own(object: JsonObject, name: string): Json | undefined {
-  return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
 function printable(name: string): string {

@@ -1,4 +1,4 @@
-import { type Json, type JsonObject, isJsonObject } from '../kit/json.ts';
+import { type Json, type JsonObject, isJsonObject, ownMember } from '../kit/json.ts';
 import type { CloudEvent, DebeziumChange, Payload } from './decoded.ts';
 import { type Reject, reject } from './errors.ts';
 import { eventTime } from './event-time.ts';
@@ -46,7 +46,7 @@ function looksLikeChange(value: JsonObject, opAttribute: Json | undefined): bool
   const op = Object.hasOwn(value, 'op') ? value['op'] : opAttribute;
   if (typeof op !== 'string' || !OPS.has(op)) return false;
   if (!Object.hasOwn(value, 'before') && !Object.hasOwn(value, 'after') && op !== 't' && op !== 'm') return false;
-  return opAttribute !== undefined || isJsonObject(Object.hasOwn(value, 'source') ? value['source'] : undefined);
+  return opAttribute !== undefined || isJsonObject(ownMember(value, 'source'));
 }
 
 /** `change` comes from `debeziumPayload`. */
@@ -55,9 +55,9 @@ export function debeziumChange(change: Payload, event: CloudEvent | null, opAttr
   if (!isJsonObject(value)) return reject('DEBEZIUM_INVALID', 'a change event must be a JSON object');
   const op = Object.hasOwn(value, 'op') ? value['op'] : opAttribute;
   if (typeof op !== 'string') return reject('DEBEZIUM_INVALID', 'the change event has no op');
-  const source = Object.hasOwn(value, 'source') && isJsonObject(value['source']) ? value['source'] : {};
-  const own = Object.hasOwn(value, 'ts_ms') ? value['ts_ms'] : undefined;
-  return { kind: 'debezium', op, source, time: timeOf(source['ts_ms']) ?? timeOf(own), change, event };
+  const given = ownMember(value, 'source');
+  const source = isJsonObject(given) ? given : {};
+  return { kind: 'debezium', op, source, time: timeOf(source['ts_ms']) ?? timeOf(ownMember(value, 'ts_ms')), change, event };
 }
 
 /** Zero is what old connectors write for rows that a snapshot read. */
@@ -73,7 +73,7 @@ export function debeziumId({ op, source }: DebeziumChange, key: string | null): 
   if (op === 'r') return null;
   const position: string[] = [];
   for (const name of POSITION_MEMBERS) {
-    const value = Object.hasOwn(source, name) ? source[name] : undefined;
+    const value = ownMember(source, name);
     if (typeof value === 'string' || typeof value === 'number') position.push(`${name}=${value}`);
   }
   if (position.length === 0 || (position.length === 1 && position[0]?.startsWith('txId'))) return null;

@@ -1,4 +1,4 @@
-import { isJsonObject } from '../kit/json.ts';
+import { isJsonObject, ownMember } from '../kit/json.ts';
 import { binaryEvent, binaryPrefix, structuredEvent } from './cloud-event.ts';
 import { debeziumChange, debeziumPayload, isWrappedTombstone } from './debezium.ts';
 import type { Decoded, Document, Envelope, Payload } from './decoded.ts';
@@ -54,7 +54,7 @@ function byCloudType(document: Document, contentType: string): CloudResult {
 function envelopeOf(cloud: CloudResult, document: Document): Envelope {
   if (cloud?.kind === 'reject') return { kind: 'invalid', format: 'CLOUDEVENTS', error: cloud };
   const payload: Payload = cloud ? cloud.data : { document, path: [], value: document.value };
-  const opAttribute = cloud && Object.hasOwn(cloud.attributes.all, 'iodebeziumop') ? cloud.attributes.all['iodebeziumop'] : undefined;
+  const opAttribute = cloud ? ownMember(cloud.attributes.all, 'iodebeziumop') : undefined;
   const change = debeziumPayload(payload, opAttribute);
   if (!change) return cloud ?? { kind: 'plain' };
   const debezium = debeziumChange(change, cloud, opAttribute);

@@ -1,4 +1,6 @@
 import { hash } from 'node:crypto';
+import { ownMember } from '../kit/json.ts';
+import { validTraceparent } from '../kit/traceparent.ts';
 import { actionOf } from './action.ts';
 import { debeziumId } from './debezium.ts';
 import type { Decoded, DecodedBody } from './decoded.ts';
@@ -15,8 +17,6 @@ export type MapResult =
   /** Nothing to tell anybody, and nothing wrong. */
   | { readonly kind: 'drop'; readonly reason: string }
   | Reject;
-
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
 /**
  * What a record means to one live type. Pure and total. Normative: spec/envelope.md.
@@ -96,6 +96,5 @@ function timeOf(decoded: DecodedBody, frame: EventFrame, type: LiveType): string
 
 function traceparentOf({ record }: DecodedBody, frame: EventFrame): string | null {
   const all = frame.event?.attributes.all;
-  const value = record.headers.get('traceparent') ?? (all && Object.hasOwn(all, 'traceparent') ? all['traceparent'] : undefined);
-  return typeof value === 'string' && TRACEPARENT.test(value) ? value : null;
+  return validTraceparent(record.headers.get('traceparent') ?? (all ? ownMember(all, 'traceparent') : undefined));
 }

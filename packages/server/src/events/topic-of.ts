@@ -1,3 +1,4 @@
+import { ownMember } from '../kit/json.ts';
 import { splitType } from './action.ts';
 import type { CloudEvent, Decoded } from './decoded.ts';
 
@@ -12,7 +13,7 @@ export function topicOf(named: string, decoded: Decoded, known: { has(topic: str
   const event = cloudEventOf(decoded);
   if (!event) return null;
   const { all, type, source } = event.attributes;
-  const extension = Object.hasOwn(all, 'topic') ? all['topic'] : undefined;
+  const extension = ownMember(all, 'topic');
   if (typeof extension === 'string' && extension !== '') return extension;
   if (known.has(type)) return type;
   const plainStem = type.slice(0, Math.max(0, type.lastIndexOf('.')));

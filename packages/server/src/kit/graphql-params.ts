@@ -1,5 +1,5 @@
 import { getOperationAST, parse } from 'graphql';
-import { isJsonObject, type Json, type JsonObject } from './json.ts';
+import { isJsonObject, type Json, type JsonObject, ownMember } from './json.ts';
 
 /** The request parameters of GraphQL over HTTP, checked for their types only. */
 export type GraphqlParams = {
@@ -24,7 +24,7 @@ export function paramsOfJson(text: string): ParamsOutcome {
   }
   if (Array.isArray(body)) return { kind: 'batch', why: 'the body is a list; send one operation per request' };
   if (!isJsonObject(body)) return invalid('the body is not a JSON object');
-  return check(own(body, 'query'), own(body, 'operationName'), own(body, 'variables'), own(body, 'extensions'));
+  return check(ownMember(body, 'query'), ownMember(body, 'operationName'), ownMember(body, 'variables'), ownMember(body, 'extensions'));
 }
 
 /** From the URL of a GET. `variables` and `extensions` are JSON texts. */
@@ -70,8 +70,4 @@ function jsonParameter(search: URLSearchParams, name: string): Json | undefined 
 
 function invalid(why: string): ParamsOutcome {
   return { kind: 'invalid', why };
-}
-
-function own(from: JsonObject, key: string): Json | undefined {
-  return Object.hasOwn(from, key) ? from[key] : undefined;
 }

@@ -1,5 +1,5 @@
 import { MillraceError } from '../kit/errors.ts';
-import { isJsonObject, type JsonObject } from '../kit/json.ts';
+import { isJsonObject, type JsonObject, ownMember } from '../kit/json.ts';
 import { registryErrors } from './errors.ts';
 
 /** One thing wrong with a request, in words that users of the older registry know. */
@@ -24,7 +24,7 @@ export class Shape {
   /** Null where the text is absent, empty (if that is allowed) or wrong; wrong ones are faults. */
   text(object: JsonObject, key: string, rule: TextRule, prefix = ''): string | null {
     const path = `${prefix}${key}`;
-    const value = Object.hasOwn(object, key) ? object[key] : undefined;
+    const value = ownMember(object, key);
     if (value === undefined || (value === null && rule.optional === true))
       return rule.optional === true ? null : this.fault(path, 'is required');
     if (typeof value !== 'string') return this.fault(path, 'must be a string');
@@ -56,7 +56,7 @@ export class Shape {
     key: string,
     bounds: { readonly min: number; readonly max: number; readonly optional: boolean },
   ): readonly JsonObject[] {
-    const value = Object.hasOwn(object, key) ? object[key] : undefined;
+    const value = ownMember(object, key);
     if (value === undefined && bounds.optional) return [];
     if (value === undefined) return this.fault(key, 'is required') ?? [];
     if (!Array.isArray(value)) return this.fault(key, 'must be an array') ?? [];

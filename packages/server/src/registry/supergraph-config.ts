@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LineCounter, parseDocument } from 'yaml';
 import { MillraceError } from '../kit/errors.ts';
-import { isJsonObject, type JsonObject } from '../kit/json.ts';
+import { isJsonObject, type JsonObject, ownMember } from '../kit/json.ts';
 import { registryErrors } from './errors.ts';
 import { SERVICES_MAX } from './requests.ts';
 
@@ -142,13 +142,13 @@ class ConfigReader {
   }
 
   object(object: JsonObject, key: string, prefix: string): JsonObject {
-    const value = Object.hasOwn(object, key) ? object[key] : undefined;
+    const value = ownMember(object, key);
     if (!isJsonObject(value)) throw this.fault(`${prefix}${key}`, value === undefined ? 'is missing' : 'must be a mapping');
     return value;
   }
 
   text(object: JsonObject, key: string, prefix: string): string {
-    const value = Object.hasOwn(object, key) ? object[key] : undefined;
+    const value = ownMember(object, key);
     if (typeof value !== 'string' || value === '')
       throw this.fault(`${prefix}${key}`, value === undefined ? 'is missing' : 'must be a text that is not empty');
     return value;

@@ -1,11 +1,11 @@
 import { closeReasons } from '../live/close-reasons.ts';
 import type { CloseReason } from '../live/transport.ts';
 import type { GraphqlRequest } from '../live/session.ts';
-import { isJsonObject, type Json, type JsonObject } from '../kit/json.ts';
+import { isJsonObject, type Json, type JsonObject, ownMember } from '../kit/json.ts';
 
 /**
  * graphql-transport-ws, decided. Nothing here touches a socket: a message and a phase give a decision, and
- * `graphql-ws.ts` carries it out. The table and its invariants are spec/protocol.md section 3.2.
+ * `graphql-ws-connection.ts` carries it out. The table and its invariants are spec/protocol.md section 3.2.
  */
 export type Phase = 'waiting' | 'opening' | 'ready' | 'closed';
 
@@ -120,7 +120,7 @@ export function parseMessage(text: string, limits: ProtocolLimits = PROTOCOL_LIM
     return invalid('the message is not JSON');
   }
   if (!isJsonObject(value)) return invalid('the message is not a JSON object');
-  const type = own(value, 'type');
+  const type = ownMember(value, 'type');
   switch (type) {
     case 'connection_init':
     case 'ping': {
@@ -145,11 +145,11 @@ export function parseMessage(text: string, limits: ProtocolLimits = PROTOCOL_LIM
 function parseSubscribe(message: JsonObject, limits: ProtocolLimits): ClientMessage {
   const id = idOf(message, limits);
   if (id === null) return invalid(idRule('subscribe', limits));
-  const payload = own(message, 'payload');
+  const payload = ownMember(message, 'payload');
   if (!isJsonObject(payload)) return invalid('payload of subscribe must be an object');
-  const query = own(payload, 'query');
+  const query = ownMember(payload, 'query');
   if (typeof query !== 'string') return invalid('payload.query must be a string');
-  const operationName = own(payload, 'operationName') ?? null;
+  const operationName = ownMember(payload, 'operationName') ?? null;
   if (operationName !== null && typeof operationName !== 'string') return invalid('payload.operationName must be a string');
   const variables = optionalObject(payload, 'variables');
   if (variables === undefined) return invalid('payload.variables must be an object');
@@ -171,29 +171,24 @@ function idRule(type: string, limits: ProtocolLimits): string {
 }
 
 function idOf(message: JsonObject, limits: ProtocolLimits): string | null {
-  const id = own(message, 'id');
+  const id = ownMember(message, 'id');
   return typeof id === 'string' && id.length > 0 && id.length <= limits.maxIdLength ? id : null;
 }
 
 /** The object, null where it is absent or null, undefined where it is something else. */
 function optionalObject(from: JsonObject, key: string): JsonObject | null | undefined {
-  const value = own(from, key);
+  const value = ownMember(from, key);
   if (value === undefined || value === null) return null;
   return isJsonObject(value) ? value : undefined;
-}
-
-/** Own properties only: a message must not inherit a `type` or an `id`. */
-function own(from: JsonObject, key: string): Json | undefined {
-  return Object.hasOwn(from, key) ? from[key] : undefined;
 }
 
 /** Where connection_init carries the authorization, in order of preference. spec/protocol.md section 1. */
 export function authorizationOf(payload: JsonObject | null): string | undefined {
   if (payload === null) return undefined;
-  const headers = own(payload, 'headers');
+  const headers = ownMember(payload, 'headers');
   for (const place of isJsonObject(headers) ? [payload, headers] : [payload]) {
     for (const key of ['authorization', 'Authorization']) {
-      const value = own(place, key);
+      const value = ownMember(place, key);
       // An empty field is what a client without a token often sends; it is nothing rather than a bad token.
       if (typeof value === 'string' && value !== '') return value;
     }
