@@ -8,7 +8,7 @@ import { ManualClock } from '../kit/clock.ts';
 import { silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
 import { seededRandom } from '../kit/random.ts';
-import { openEmbeddedLog } from './embedded.ts';
+import { openEmbeddedLog } from './embedded-log.ts';
 import type { EventSource, SourceRecord } from './event-source.ts';
 import { createBrokersMetrics } from './metrics.ts';
 import { sinkRecordOf } from './testing/records.ts';

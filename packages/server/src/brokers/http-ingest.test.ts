@@ -7,7 +7,7 @@ import { dealType } from '../events/testing/deal-type.ts';
 import { defineErrors, MillraceError } from '../kit/errors.ts';
 import { silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
-import { type EmbeddedLog, openEmbeddedLog } from './embedded.ts';
+import { type EmbeddedLog, openEmbeddedLog } from './embedded-log.ts';
 import { createEventIntake } from './event-intake.ts';
 import type { EventSink } from './event-sink.ts';
 import { createHttpIngest, type HttpIngestDeps, type HttpIngestOptions } from './http-ingest.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded.ts';
+import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded-log.ts';
 import type { SinkRecord } from '../brokers/event-sink.ts';
 import { createBrokersMetrics } from '../brokers/metrics.ts';
 import type { Channels } from '../channels/channels.ts';

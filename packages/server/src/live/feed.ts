@@ -7,7 +7,7 @@ import type { CursorSigner } from './cursors.ts';
 import { liveErrors } from './errors.ts';
 import { layoutOf } from './filter-values.ts';
 import { Group, type GroupParts } from './group.ts';
-import { SubscriptionIndex } from './index.ts';
+import { SubscriptionIndex } from './subscription-index.ts';
 import { matches } from './matcher.ts';
 import type { Member } from './member.ts';
 import { type Gap, Moment } from './payload.ts';

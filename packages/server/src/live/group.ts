@@ -7,7 +7,7 @@ import type { JsonObject } from '../kit/json.ts';
 import type { GenerationLease, PreparedOperation, SubscriptionPlan } from '../supergraph/generation.ts';
 import { maySee } from './audience.ts';
 import type { Feed } from './feed.ts';
-import type { Indexed } from './index.ts';
+import type { Indexed } from './subscription-index.ts';
 import type { Matcher } from './matcher.ts';
 import type { Member } from './member.ts';
 import { FAILED_TEXT, type Gap, gapSource, type Moment, type Payload, payloadOf, withError } from './payload.ts';

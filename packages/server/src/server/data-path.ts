@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded.ts';
+import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded-log.ts';
 import { type BrokersMetrics, createBrokersMetrics } from '../brokers/metrics.ts';
 import type { Channels } from '../channels/channels.ts';
 import { MEMORY_CHANNELS_DEFAULTS, MemoryChannels } from '../channels/memory.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ACCESS_DEFAULTS, createAuthenticator } from '../access/authenticator.ts';
-import { EMBEDDED_LOG_DEFAULTS } from '../brokers/embedded.ts';
+import { EMBEDDED_LOG_DEFAULTS } from '../brokers/embedded-log.ts';
 import { MEMORY_CHANNELS_DEFAULTS } from '../channels/memory.ts';
 import { PIPELINE_DEFAULTS } from '../gateway/pipeline.ts';
 import { INGEST_DEFAULTS } from '../ingest/ingest-worker.ts';

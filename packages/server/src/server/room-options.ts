@@ -1,7 +1,7 @@
 import { CLAIMS_DEFAULTS } from '../access/claims.ts';
 import type { AuthenticatorOptions } from '../access/authenticator.ts';
 import type { IssuerOptions, KeySource } from '../access/issuer.ts';
-import { EMBEDDED_LOG_DEFAULTS, type EmbeddedLogOptions } from '../brokers/embedded.ts';
+import { EMBEDDED_LOG_DEFAULTS, type EmbeddedLogOptions } from '../brokers/embedded-log.ts';
 import type { MemoryChannelsOptions } from '../channels/memory.ts';
 import type { PipelineOptions } from '../gateway/pipeline.ts';
 import type { IngestOptions } from '../ingest/ingest-worker.ts';

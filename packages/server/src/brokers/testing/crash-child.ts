@@ -7,7 +7,7 @@ import { silentLogger } from '../../kit/log.ts';
 import { Metrics } from '../../kit/metrics.ts';
 import { seededRandom } from '../../kit/random.ts';
 import { sinkRecordOf } from './records.ts';
-import { openEmbeddedLog } from '../embedded.ts';
+import { openEmbeddedLog } from '../embedded-log.ts';
 import type { EventSource, SourceRecord } from '../event-source.ts';
 import { createBrokersMetrics } from '../metrics.ts';
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { argumentsArbitrary, eventArbitrary, fieldArbitrary, testType } from './arbitraries.ts';
 import { TRUE } from './filter.ts';
 import { FieldLayout } from './filter-values.ts';
-import { type Indexed, SubscriptionIndex } from './index.ts';
+import { type Indexed, SubscriptionIndex } from './subscription-index.ts';
 import { compileMatcher, type Matcher, matches } from './matcher.ts';
 import { naiveMatches } from './naive-matcher.ts';
 import { LIVE_LIMITS } from './options.ts';
