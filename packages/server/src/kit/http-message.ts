@@ -1,4 +1,5 @@
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 export type BodyOutcome =
   | { readonly kind: 'body'; readonly bytes: Buffer }
@@ -61,6 +62,17 @@ export function sendText(
   res.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(text, 'utf8'), ...headers });
   // As a string it leaves in one piece with the head; a buffer would be a second one.
   res.end(text, 'utf8');
+}
+
+/**
+ * Answers an upgrade request with a refusal, as plain HTTP, and lets go of the socket. From the `upgrade` event on nobody but us listens to
+ * the socket: a reset by the peer without a listener would end the process, and a peer that never closes would keep its half for ever.
+ */
+export function refuseUpgrade(socket: Duplex, status: number, contentType: string, text: string, headers: Record<string, string> = {}): void {
+  socket.on('error', () => socket.destroy());
+  const lines = Object.entries({ 'content-type': contentType, 'content-length': `${Buffer.byteLength(text)}`, connection: 'close', ...headers });
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${head}\r\n${text}`, () => socket.destroy());
 }
 
 /** The media type and charset of a Content-Type, in lower case. */

@@ -28,7 +28,7 @@ type Route = { readonly method: string; readonly pattern: RegExp; readonly open:
 export function createAdmin(deps: AdminDeps): RequestListener {
   const routes = adminRoutes(deps);
   return (req, res) => {
-    void answer(deps, routes, { req, res, url: new URL(req.url ?? '/', 'http://admin') }).catch((thrown: unknown) => {
+    void answer(deps, routes, req, res).catch((thrown: unknown) => {
       const error = toMillraceError(thrown);
       if (error.spec.class === 'internal') deps.log.error({ err: error.cause, path: req.url }, 'admin request failed');
       refuse(res, error);
@@ -36,17 +36,27 @@ export function createAdmin(deps: AdminDeps): RequestListener {
   };
 }
 
-async function answer(deps: AdminDeps, routes: readonly Route[], exchange: Exchange): Promise<void> {
-  const { req, res, url } = exchange;
-  const here = routes.filter((route) => route.pattern.test(url.pathname));
+async function answer(deps: AdminDeps, routes: readonly Route[], req: IncomingMessage, res: ServerResponse): Promise<void> {
+  // Put together, not resolved: `//` is a path here and no URL without a host, which would throw.
+  const url = URL.parse(`http://admin.invalid${req.url ?? '/'}`);
+  const here = url ? routes.filter((route) => route.pattern.test(url.pathname)) : [];
   const route = here.find((r) => r.method === req.method || (r.method === 'GET' && req.method === 'HEAD'));
-  if (here.length === 0) throw new MillraceError(serverErrors.NOT_FOUND, 'the admin port serves /metrics, /health, /ready, /config, /dead-letters and /events/tail');
+  if (url === null || here.length === 0) throw new MillraceError(serverErrors.NOT_FOUND, 'the admin port serves /metrics, /health, /ready, /config, /dead-letters and /events/tail');
   if (!route) {
     res.setHeader('allow', here.map((r) => r.method).join(', '));
     throw new MillraceError(serverErrors.METHOD_NOT_ALLOWED, `takes ${here.map((r) => r.method).join(', ')}, got ${req.method}`);
   }
   if (!route.open) demand(await deps.authenticator.authenticate(req.headers.authorization), 'admin');
-  await route.run(exchange, decodeURIComponent(route.pattern.exec(url.pathname)?.[1] ?? ''));
+  await route.run({ req, res, url }, decoded(route.pattern.exec(url.pathname)?.[1] ?? ''));
+}
+
+/** A step that is no percent-encoding stands for itself, and then names nothing that there is. */
+function decoded(step: string): string {
+  try {
+    return decodeURIComponent(step);
+  } catch {
+    return step;
+  }
 }
 
 function adminRoutes(deps: AdminDeps): readonly Route[] {

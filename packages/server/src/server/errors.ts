@@ -43,6 +43,13 @@ export const serverErrors = defineErrors({
     meaning: 'Two cursor keys cannot be told apart by the id that stands in each cursor (one chance in 256).',
     action: 'Choose another random `cursor.key`.',
   },
+  HOST_NOT_SERVED: {
+    class: 'input',
+    http: 421,
+    retryable: false,
+    meaning: 'In dev mode a request came under a host name that is not this machine’s: a web page elsewhere might be behind it.',
+    action: 'Use localhost or 127.0.0.1, or add the origin of that name to `transports.allowedOrigins`.',
+  },
   HOST_NOT_LOOPBACK: {
     class: 'setup',
     http: 500,

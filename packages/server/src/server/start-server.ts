@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { resolve } from 'node:path';
 import { MillraceError } from '../kit/errors.ts';
-import { sendText } from '../kit/http-message.ts';
+import { refuseUpgrade, sendText } from '../kit/http-message.ts';
 import { type SupergraphFollower, followSupergraphConfig } from '../registry/follow-supergraph-config.ts';
 import type { Registry } from '../registry/registry.ts';
 import { createRegistryHandler } from '../registry/rest.ts';
@@ -11,6 +11,7 @@ import { type Base, createBase } from './base.ts';
 import { type ClientSide, openClientSide } from './client-side.ts';
 import { type Config, maskedConfig } from './config.ts';
 import { type DataPath, openDataPath } from './data-path.ts';
+import { DevHosts } from './dev-hosts.ts';
 import { openDoor } from './door.ts';
 import { serverErrors } from './errors.ts';
 import { type Graph, openGraph } from './graph.ts';
@@ -75,13 +76,16 @@ async function openPorts(base: Base, graph: Graph, path: DataPath, clients: Clie
   });
   const { port, host } = config;
   const beside = (own: number | null, offset: number): number => own ?? (port === 0 ? 0 : port + offset);
+  const hosts = new DevHosts(config);
   const open = async (at: number, handler: Parameters<typeof listen>[2]): Promise<Listener> => {
-    const listener = await listen(host, at, handler);
+    const listener = await listen(host, at, hosts.guard(handler));
     closing.defer(() => closeListener(listener, GRACE_MS));
     return listener;
   };
   const main = await open(port, mainHandler(clients, openDoor(base, graph.topics, path)));
-  main.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => upgrade(clients, req, socket, head));
+  main.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (!hosts.refusesUpgrade(req, socket)) upgrade(clients, req, socket, head);
+  });
   const registryPort = await open(beside(config.registryPort, 1), (req, res) => registry.handle(req, res));
   const adminPort = await open(beside(config.adminPort, 2), admin);
   const addresses = addressesOf(host, main.port, registryPort.port, adminPort.port);
@@ -104,7 +108,7 @@ function mainHandler(clients: ClientSide, door: Handler): Handler {
 
 function upgrade(clients: ClientSide, req: IncomingMessage, socket: Duplex, head: Buffer): void {
   if (pathOf(req) === '/graphql') return clients.ws.handleUpgrade(req, socket, head);
-  socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+  refuseUpgrade(socket, 404, 'text/plain; charset=utf-8', 'WebSockets are served at /graphql\n');
 }
 
 function pathOf(req: IncomingMessage): string {

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type PerMessageDeflateOptions, type RawData, WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../kit/clock.ts';
 import { MillraceError } from '../kit/errors.ts';
+import { refuseUpgrade } from '../kit/http-message.ts';
 import type { Logger } from '../kit/log.ts';
 import type { OriginPolicy } from '../kit/origin-policy.ts';
 import type { Wheel } from '../kit/wheel.ts';
@@ -95,7 +95,7 @@ export function createGraphqlWs(deps: TransportDeps, options: Partial<GraphqlWsO
   server.on('wsClientError', (error, socket, req) => {
     log.debug({ err: error, address: addressOf(req) }, 'a WebSocket handshake was malformed');
     metrics.refused.inc({ protocol: 'ws', code: 'HANDSHAKE' });
-    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    refuseUpgrade(socket, 400, 'text/plain; charset=utf-8', '');
   });
 
   return {
@@ -104,7 +104,7 @@ export function createGraphqlWs(deps: TransportDeps, options: Partial<GraphqlWsO
       const refusal = refusalOf(deps, req, address);
       if (refusal) {
         metrics.refused.inc({ protocol: 'ws', code: refusal.code });
-        return refuseUpgrade(socket, refusal);
+        return refuse(socket, refusal);
       }
       server.handleUpgrade(req, socket, head, (ws) => {
         const facts = { authorization: req.headers.authorization, client: clientInfoOfHeaders(req), address };
@@ -131,14 +131,9 @@ function refusalOf(deps: TransportDeps, req: IncomingMessage, address: string): 
 }
 
 /** A refusal before the upgrade is an HTTP answer; browsers do not show it to the page, other clients do. */
-function refuseUpgrade(socket: Duplex, error: MillraceError): void {
-  const { http } = error.spec;
-  const body = JSON.stringify({ error: { code: error.code, message: error.message } });
-  socket.on('error', () => socket.destroy());
-  socket.end(
-    `HTTP/1.1 ${http} ${STATUS_CODES[http] ?? 'Refused'}\r\nConnection: close\r\nContent-Type: application/json; charset=utf-8\r\n` +
-      `${error.spec.retryable ? 'Retry-After: 5\r\n' : ''}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
+function refuse(socket: Duplex, { spec, code, message }: MillraceError): void {
+  const body = JSON.stringify({ error: { code, message } });
+  refuseUpgrade(socket, spec.http, 'application/json; charset=utf-8', body, spec.retryable ? { 'retry-after': '5' } : {});
 }
 
 function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
