@@ -137,6 +137,10 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
     this.#apply('drained');
   }
 
+  onUnread(): void {
+    this.#apply('stuck');
+  }
+
   #apply(input: SessionInput, retryMs?: number): void {
     const before = this.#state;
     const step = nextSessionStep(before, input);

@@ -51,6 +51,25 @@ describe('the outbox', () => {
     expect(transport.frames.length).toBe(2);
   });
 
+  it('tells of a connection that asks for answers and reads none: what exists once is always written and could fill the process', () => {
+    const transport = new FakeTransport();
+    transport.slow = true;
+    let told = 0;
+    const outbox = new Outbox(transport, 100, { onCongested() {}, onUncongested() {}, onUnread: () => (told += 1) });
+    outbox.write(frame(5_000));
+    // One answer may be as large as it is; so may what ends it.
+    outbox.write(frame(20));
+    for (let at = 0; at < 7; at += 1) outbox.write(frame(100));
+    expect(told).toBe(0);
+    outbox.write(frame(100));
+    expect(told).toBe(1);
+    transport.drain();
+    transport.slow = true;
+    outbox.write(frame(500));
+    outbox.write(frame(500));
+    expect(told).toBe(1);
+  });
+
   it('asks the transport for its figure once in a bound, not once a frame', () => {
     const transport = new FakeTransport();
     let asked = 0;

@@ -8,7 +8,12 @@ export interface DrainWaiter {
 export interface OutboxObserver {
   onCongested(): void;
   onUncongested(): void;
+  /** It asks for more and more answers and reads none of them. May be told several times. */
+  onUnread?(): void;
 }
+
+/** Answers that exist once are written to a full connection too; this many times the bound of them, and it is clear that nobody reads. */
+const UNREAD_BOUNDS = 8;
 
 /**
  * What leaves through one connection. The transport merges the frames of a turn into one write; the outbox bounds what the connection
@@ -22,6 +27,8 @@ export class Outbox {
   readonly #observer: OutboxObserver | null;
   /** Never below what the transport holds: it only gives bytes away between two questions. */
   #held = 0;
+  /** Bytes of `write` since the connection became full. */
+  #unread = 0;
   #waiters: Set<DrainWaiter> | null = null;
   congested = false;
   closed = false;
@@ -47,7 +54,8 @@ export class Outbox {
     if (this.closed) return;
     this.#held += frame.length;
     this.#transport.write(frame);
-    if (this.#held > this.#bound && !this.congested) this.#hasRoom(0);
+    if (this.congested) this.#countUnread(frame.length);
+    else if (this.#held > this.#bound) this.#hasRoom(0);
   }
 
   /** Tells `waiter` once when the connection has drained. Only while congested. */
@@ -64,6 +72,13 @@ export class Outbox {
     if (waiters) for (const waiter of waiters) waiter.onDrained();
   }
 
+  /** One answer may be as large as it is. What a client asks for on top of it, without reading, would otherwise fill the process. */
+  #countUnread(length: number): void {
+    this.#unread += length;
+    const most = UNREAD_BOUNDS * this.#bound;
+    if (this.#unread > most && this.#transport.bufferedBytes() > most) this.#observer?.onUnread?.();
+  }
+
   #hasRoom(length: number): boolean {
     const buffered = this.#transport.bufferedBytes();
     this.#held = buffered + length;
@@ -71,6 +86,7 @@ export class Outbox {
     if (buffered === 0 || this.#held <= this.#bound) return true;
     this.#held = buffered;
     this.congested = true;
+    this.#unread = 0;
     this.#transport.onDrain(() => this.#drained());
     this.#observer?.onCongested();
     return false;

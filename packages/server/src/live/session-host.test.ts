@@ -315,6 +315,17 @@ describe('endings', () => {
     expect(transport.closed[0]?.label).toBe('idle');
   });
 
+  it('closes a connection that keeps asking and reads no answer, long before it counts as stuck', async () => {
+    const { open } = setUp({ limits: { stuckMs: 60_000 }, run: async () => ({ kind: 'result', text: `"${'x'.repeat(600)}"` }) });
+    const { transport, session } = await open();
+    transport.slow = true;
+    for (let at = 0; at < 50; at += 1) session.start(`op${at}`, request(), () => undefined);
+    await until(() => transport.closed.length > 0);
+    expect(transport.closed[0]?.label).toBe('too_slow');
+    // Eight bounds of 500 bytes, and one answer above them.
+    expect(transport.bufferedBytes()).toBeLessThan(8 * 500 + 2 * 800);
+  });
+
   it('a connection that takes nothing is closed, one that drains in time is not', async () => {
     const { open, clock } = setUp({ limits: { stuckMs: 5_000 }, run: async () => ({ kind: 'result', text: `"${'x'.repeat(600)}"` }) });
     const [stuck, slow] = [await open(), await open()];
