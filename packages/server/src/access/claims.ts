@@ -1,6 +1,7 @@
 import { type Path, valueAt } from '../events/live-type.ts';
 import { MillraceError } from '../kit/errors.ts';
 import type { Json, JsonObject } from '../kit/json.ts';
+import { isPlainName } from '../kit/plain-name.ts';
 import { accessErrors } from './errors.ts';
 
 /** A claim's whole name, or its steps joined by dots, or its steps. A whole name wins over steps. */
@@ -44,18 +45,12 @@ export function mapClaims(claims: JsonObject, mapping: ClaimsMapping): MappedCla
 
 const NAME_RULE = `a string of 1 to ${MAX_NAME} characters without control characters`;
 
-/** They would break log lines, headers and the names of channels apart. */
-// eslint-disable-next-line no-control-regex
-const CONTROL = /[\u0000-\u001f\u007f]/;
-
 function claimAt(claims: JsonObject, path: ClaimPath): Json | undefined {
   if (typeof path !== 'string') return valueAt(claims, path);
   return Object.hasOwn(claims, path) ? claims[path] : valueAt(claims, path.split('.'));
 }
 
-function isName(value: unknown): value is string {
-  return typeof value === 'string' && value !== '' && value.length <= MAX_NAME && !CONTROL.test(value) && value.isWellFormed();
-}
+const isName = (value: unknown): value is string => isPlainName(value, MAX_NAME);
 
 function nameAt(claims: JsonObject, path: ClaimPath): string | null {
   const value = claimAt(claims, path);

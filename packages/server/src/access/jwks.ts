@@ -1,6 +1,6 @@
 import type { JWK } from 'jose';
 import type { Clock } from '../kit/clock.ts';
-import { MillraceError } from '../kit/errors.ts';
+import { MillraceError, reasonOf } from '../kit/errors.ts';
 import { isJsonObject } from '../kit/json.ts';
 import type { Logger } from '../kit/log.ts';
 import { accessErrors } from './errors.ts';
@@ -95,7 +95,7 @@ export class JwksKeySet implements KeySet {
       this.#lastFailed = true;
       onFetch('failed');
       log.warn(
-        { issuer, url, reason: thrown instanceof Error ? thrown.message : 'unknown', keys: this.#keys.length },
+        { issuer, url, reason: reasonOf(thrown), keys: this.#keys.length },
         'key set not fetched; known keys stay in use',
       );
     } finally {

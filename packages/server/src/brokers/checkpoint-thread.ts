@@ -4,6 +4,7 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
+import { reasonOf } from '../kit/errors.ts';
 
 const db = new DatabaseSync(String(workerData));
 db.exec('PRAGMA busy_timeout = 2000; PRAGMA synchronous = NORMAL');
@@ -15,6 +16,6 @@ parentPort?.on('message', () => {
     checkpoint.get();
     parentPort?.postMessage({ kind: 'done', ms: performance.now() - start });
   } catch (thrown) {
-    parentPort?.postMessage({ kind: 'failed', reason: thrown instanceof Error ? thrown.message : String(thrown) });
+    parentPort?.postMessage({ kind: 'failed', reason: reasonOf(thrown) });
   }
 });

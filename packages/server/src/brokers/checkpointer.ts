@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 
 export interface Checkpointer {
@@ -55,7 +56,7 @@ export class ThreadCheckpointer implements Checkpointer {
     });
     worker.on('error', (error: unknown) => {
       this.#logger.error(
-        { reason: error instanceof Error ? error.message : String(error) },
+        { reason: reasonOf(error) },
         'the check-point thread of the event log ended; it will be started again',
       );
       this.#worker = null;

@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { RawRecord } from '../events/record.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
+import { reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { EmbeddedDeadLetters } from './embedded-dead-letters.ts';
 import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
@@ -391,7 +392,7 @@ export class EmbeddedSource implements EventSource, Participant {
     const done = (): void => void (this.#persistQueued = false);
     this.#deps.commit.submit(0, 0, done).catch((thrown: unknown) => {
       done();
-      this.#deps.logger.error({ reason: thrown instanceof Error ? thrown.message : String(thrown) }, 'settlements could not be stored');
+      this.#deps.logger.error({ reason: reasonOf(thrown) }, 'settlements could not be stored');
     });
   }
 

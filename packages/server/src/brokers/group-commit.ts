@@ -1,4 +1,4 @@
-import { MillraceError } from '../kit/errors.ts';
+import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Database } from '../kit/sqlite.ts';
 import { toSqliteError } from '../kit/sqlite.ts';
@@ -223,7 +223,7 @@ export class GroupCommit {
   /** After a failed fdatasync the kernel may have dropped the pages: a second try would succeed and lie. So nothing more is taken. */
   #fail(thrown: unknown): void {
     const cause = toSqliteError(thrown, this.#database.path);
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = reasonOf(cause);
     this.#failed = new MillraceError(
       brokersErrors.BROKER_FAILED,
       `the event log could not be forced to the disk (${why}): restart Millrace`,

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock, Timer } from '../kit/clock.ts';
+import { reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { EmbeddedDeadLetters } from './embedded-dead-letters.ts';
 import type { GroupCommit } from './group-commit.ts';
@@ -79,7 +80,7 @@ export class Retention {
       let more = true;
       while (more && !this.#closed) more = await this.#commit.submit(0, 0, () => this.#sweep());
     } catch (thrown) {
-      this.#logger.warn({ reason: thrown instanceof Error ? thrown.message : String(thrown) }, 'retention of the event log was put off');
+      this.#logger.warn({ reason: reasonOf(thrown) }, 'retention of the event log was put off');
     } finally {
       this.#running = null;
       this.#notBefore = this.#clock.monotonic() + SWEEP_PAUSE_MS;

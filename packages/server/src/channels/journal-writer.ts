@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../kit/clock.ts';
+import { reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Channel } from './channel.ts';
 import type { ChannelName } from './channels.ts';
@@ -55,7 +56,7 @@ export class JournalWriter {
       this.#swept = !this.#journal.sweep(SWEEP_AT_ONCE);
     } catch (thrown) {
       this.#logger.warn(
-        { reason: thrown instanceof Error ? thrown.message : String(thrown) },
+        { reason: reasonOf(thrown) },
         'the journal could not be swept; tried again',
       );
     }
@@ -93,7 +94,7 @@ export class JournalWriter {
       this.#write([]);
     } catch (thrown) {
       this.#logger.error(
-        { reason: thrown instanceof Error ? thrown.message : String(thrown) },
+        { reason: reasonOf(thrown) },
         'interest could not be journalled; it goes with the next events',
       );
     }

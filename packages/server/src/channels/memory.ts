@@ -1,6 +1,6 @@
 import type { LiveEvent } from '../events/live-event.ts';
 import { type Clock, systemClock, type Timer } from '../kit/clock.ts';
-import { MillraceError } from '../kit/errors.ts';
+import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
 import { Channel, type ChannelBounds } from './channel.ts';
@@ -172,7 +172,7 @@ export class MemoryChannels implements Channels {
     } catch (thrown) {
       for (const channel of staged) channel.unstage();
       this.#metrics.journalFailures.inc();
-      const why = thrown instanceof Error ? thrown.message : String(thrown);
+      const why = reasonOf(thrown);
       throw new MillraceError(channelsErrors.CHANNELS_AWAY, `the journal of the channels could not be written: ${why}`, {}, thrown);
     }
   }

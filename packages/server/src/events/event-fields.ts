@@ -1,4 +1,5 @@
 import type { Json } from '../kit/json.ts';
+import { isPlainName } from '../kit/plain-name.ts';
 import { kindOf } from './cloud-event.ts';
 import { type Reject, reject } from './errors.ts';
 import { type EventFrame, type Image, integerText, lookUp } from './event-frame.ts';
@@ -12,8 +13,6 @@ export const MAX_AUDIENCE = 10_000;
 /** Results that may be null or a string; a Reject is the only object among them. */
 type Text<T extends string | null> = T | Reject;
 
-const CONTROL = /[\u0000-\u001f\u007f]/;
-
 export function tenantOf(frame: EventFrame, entity: Image, type: LiveType): Text<string> {
   if (type.tenant.kind === 'constant') return type.tenant.tenant;
   const { path } = type.tenant;
@@ -21,16 +20,11 @@ export function tenantOf(frame: EventFrame, entity: Image, type: LiveType): Text
   if (!found) return reject('EVENT_TENANT_MISSING', `no tenant at ${path.join('.')}, neither in the entity nor in the body`);
   const { value } = found;
   if (typeof value === 'number' && Number.isSafeInteger(value)) return String(value);
-  if (typeof value === 'string' && isTenantName(value)) return value;
+  if (isPlainName(value, MAX_TENANT_LENGTH)) return value;
   return reject('EVENT_TENANT_INVALID', `the tenant at ${path.join('.')} must be ${TENANT_RULE}, got ${kindOf(value)}`);
 }
 
 const TENANT_RULE = `a non-empty string or safe integer of at most ${MAX_TENANT_LENGTH} characters without control characters`;
-
-/** The rule that identities from tokens obey too, so that the two can be compared as they are. */
-function isTenantName(value: string): boolean {
-  return value.length > 0 && value.length <= MAX_TENANT_LENGTH && !CONTROL.test(value) && value.isWellFormed();
-}
 
 export function keyOf(frame: EventFrame, entity: Image, type: LiveType): Text<string | null> {
   if (type.key.length === 0) return null;

@@ -70,3 +70,8 @@ export function toMillraceError(thrown: unknown): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
   return new MillraceError(kitErrors.INTERNAL, 'internal error', {}, thrown);
 }
+
+/** What was thrown, in words for the log. Not for callers: the message of a stranger's error may hold anything. */
+export function reasonOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { type Clock, systemClock, type Timer } from '../kit/clock.ts';
-import { type MillraceError, toMillraceError } from '../kit/errors.ts';
+import { type MillraceError, reasonOf, toMillraceError } from '../kit/errors.ts';
 import { type Logger, silentLogger } from '../kit/log.ts';
 import type { PushRequest, Registry } from './registry.ts';
 import { loadSchemas } from './subgraph-schemas.ts';
@@ -179,7 +179,7 @@ class Follower implements SupergraphFollower {
       this.#watchers.set(folder, watcher);
     } catch (thrown) {
       // No more watches, or no such folder: the poll sees the change a little later.
-      this.#log.debug({ folder, reason: toMillraceError(thrown).message }, 'folder not watched');
+      this.#log.debug({ folder, reason: reasonOf(thrown) }, 'folder not watched');
     }
   }
 

@@ -1,5 +1,6 @@
 import { MillraceError } from '../kit/errors.ts';
 import { isJsonObject, type JsonObject, ownMember } from '../kit/json.ts';
+import { hasControlCharacter } from '../kit/plain-name.ts';
 import { registryErrors } from './errors.ts';
 
 /** One thing wrong with a request, in words that users of the older registry know. */
@@ -38,7 +39,7 @@ export class Shape {
   #content(value: string, path: string, rule: TextRule): string | null {
     // PostgreSQL keeps neither U+0000 nor lone surrogates; what one store takes the other must take too.
     if (value.includes('\0') || !value.isWellFormed()) return this.fault(path, 'must not contain U+0000 or lone surrogates');
-    if (rule.name === true && hasControl(value)) return this.fault(path, 'must not contain control characters');
+    if (rule.name === true && hasControlCharacter(value)) return this.fault(path, 'must not contain control characters');
     if (rule.schemes && !rule.schemes.includes(URL.parse(value)?.protocol.slice(0, -1) ?? '')) {
       return this.fault(path, `must be a valid ${rule.schemes.join(' or ')} address`);
     }
@@ -86,12 +87,4 @@ export class Shape {
     if (!first) return;
     throw new MillraceError(registryErrors.REQUEST_INVALID, first.message, { problems: this.#faults.slice(0, 50) });
   }
-}
-
-function hasControl(text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i);
-    if (unit < 0x20 || unit === 0x7f) return true;
-  }
-  return false;
 }
