@@ -18,7 +18,10 @@ export interface Hold {
   release(): void;
 }
 
-/** Reads bodies within the bounds of one and of all together. The bound is enforced while they arrive; the rest is never read. */
+/**
+ * Reads bodies within the bounds of one and of all together. The bound is enforced while they arrive; the rest is never read.
+ * More than `readBody` of the kit, which the other rooms read with: producers send many large bodies at once, compressed.
+ */
 export class BodyReader {
   readonly #bounds: BodyBounds;
   readonly #clock: Clock;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError, toMillraceError } from '../kit/errors.ts';
+import { searchParams, sendText } from '../kit/http-message.ts';
 import type { Logger } from '../kit/log.ts';
 import { type BodyBounds, BodyReader } from './body-reader.ts';
 import type { DeadLetters } from './dead-letters.ts';
@@ -82,7 +83,7 @@ async function handle(req: IncomingMessage, deps: HttpIngestDeps, bodies: BodyRe
 }
 
 async function take(bytes: Uint8Array, req: IncomingMessage, deps: HttpIngestDeps, receivedAt: number): Promise<Answer> {
-  const inspected = deps.intake.inspect({ bytes, headers: req.headers, topic: topicIn(req.url), receivedAt });
+  const inspected = deps.intake.inspect({ bytes, headers: req.headers, topic: searchParams(req).get('topic') ?? '', receivedAt });
   if (inspected.kind === 'refused') throw new MillraceError(inspected.spec, inspected.reason);
   const { single, items } = inspected;
   const results = await store(items, deps);
@@ -117,6 +118,8 @@ async function store(items: readonly IntakeItem[], { sink, deadLetters }: HttpIn
     );
   }
   const [results] = await Promise.all([appended, ...letters]);
+  // Fewer answers than records would tell a producer "accepted" of an event that is nowhere.
+  if (results.length !== records.length) throw new Error(`the sink answered ${results.length} of ${records.length} records`);
   return results;
 }
 
@@ -128,7 +131,7 @@ function answersOf(items: readonly IntakeItem[], results: readonly AppendResult[
       counts.rejected += 1;
       return { id: item.id, status: 'rejected', code: item.spec.code, reason: item.reason };
     }
-    const status = results[next++]?.status ?? 'accepted';
+    const { status } = results[next++]!;
     counts[status] += 1;
     return { id: item.id, status };
   });
@@ -144,23 +147,12 @@ function failure(error: MillraceError, logger: Logger): Answer {
 }
 
 function send(req: IncomingMessage, res: ServerResponse, { status, code, body }: Answer, retryAfterSeconds: number): void {
-  if (res.destroyed || res.headersSent) return;
-  const text = JSON.stringify(body);
-  const headers: Record<string, string | number> = {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(text),
-  };
-  if (status === 503 || status === 429) headers['retry-after'] = retryAfterSeconds;
+  const headers: Record<string, string> = {};
+  if (status === 503 || status === 429) headers['retry-after'] = String(retryAfterSeconds);
   if (code === 'INGEST_METHOD') headers['allow'] = 'POST';
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   // An answer before the end of a body: a small rest is swallowed by Node, a large or endless one ends with the connection.
   if (!req.complete && !(Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= SWALLOW_BYTES))
     headers['connection'] = 'close';
-  res.writeHead(status, headers);
-  res.end(text);
-}
-
-function topicIn(url: string | undefined): string {
-  const query = (url ?? '').indexOf('?');
-  return query < 0 ? '' : (new URLSearchParams((url ?? '').slice(query + 1)).get('topic') ?? '');
+  sendText(res, status, 'application/json; charset=utf-8', JSON.stringify(body), headers);
 }

@@ -8,24 +8,28 @@ export type BodyOutcome =
   | { readonly kind: 'aborted' };
 
 /**
- * Reads a request's body, at most `limit` bytes. Never rejects. Past the limit the rest is not kept; the caller answers and closes
- * the connection, so that a client cannot make the server read on.
+ * Reads a request's body, at most `limit` bytes. Never rejects. Beyond the limit nothing is kept; up to `discard` bytes more are read and
+ * thrown away, so that a client that sends its body before it listens hears the refusal. Past that the rest is not read; the caller
+ * answers and closes the connection, so that a client cannot make the server read on.
  */
-export function readBody(req: IncomingMessage, limit: number): Promise<BodyOutcome> {
+export function readBody(req: IncomingMessage, limit: number, discard = 0): Promise<BodyOutcome> {
   return new Promise((resolve) => {
-    if (Number(req.headers['content-length'] ?? 0) > limit) return resolve({ kind: 'too-large' });
+    if (Number(req.headers['content-length'] ?? 0) > limit + discard) return resolve({ kind: 'too-large' });
     const chunks: Buffer[] = [];
     let size = 0;
     req.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limit) {
-        req.removeAllListeners('data');
-        req.pause();
-        return resolve({ kind: 'too-large' });
-      }
-      chunks.push(chunk);
+      if (size <= limit) return void chunks.push(chunk);
+      chunks.length = 0;
+      if (size <= limit + discard) return;
+      req.removeAllListeners('data');
+      req.pause();
+      resolve({ kind: 'too-large' });
     });
-    req.once('end', () => resolve({ kind: 'body', bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) }));
+    req.once('end', () => {
+      if (size > limit) resolve({ kind: 'too-large' });
+      else resolve({ kind: 'body', bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) });
+    });
     req.once('error', () => resolve({ kind: 'aborted' }));
     req.once('close', () => resolve({ kind: 'aborted' }));
   });
