@@ -1,5 +1,6 @@
 import type { JWK } from 'jose';
 import { MillraceError } from '../kit/errors.ts';
+import { isLoopbackHost } from '../kit/loopback.ts';
 import type { ClaimsMapping } from './claims.ts';
 import { accessErrors } from './errors.ts';
 
@@ -78,7 +79,7 @@ export function checkIssuer(entry: IssuerOptions): void {
 
 function checkJwksUrl(at: string, text: string): void {
   const url = URL.parse(text);
-  const loopback = url !== null && ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname);
+  const loopback = url !== null && isLoopbackHost(url.hostname);
   if (url === null || (url.protocol !== 'https:' && !(url.protocol === 'http:' && loopback))) {
     throw misconfigured(`${at}.keys.url must be an https address (http only on this machine)`);
   }

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { MillraceError } from '../kit/errors.ts';
+import { isLoopbackHost } from '../kit/loopback.ts';
 import { type Runtime, readRuntimeFile } from '../server/runtime-file.ts';
 import type { Flag, Input, Io } from './command.ts';
 import { cliErrors, usageError } from './errors.ts';
@@ -95,7 +96,7 @@ export class Remote {
 export async function connect(service: Service, input: Input, io: Io): Promise<Remote> {
   const named = input.text(service) ?? io.environment[`MILLRACE_${service.toUpperCase()}`];
   const base = named === undefined ? addressOf(service, runningServer(input, io)) : parseUrl(service, named);
-  const token = input.text('token') ?? io.environment['MILLRACE_TOKEN'] ?? (isLoopback(base) ? await mintToken() : null);
+  const token = input.text('token') ?? io.environment['MILLRACE_TOKEN'] ?? (isLoopbackHost(base.hostname) ? await mintToken() : null);
   return new Remote(service, base, token, io.interrupted);
 }
 
@@ -118,10 +119,6 @@ function parseUrl(service: Service, text: string): URL {
   if (url === null || !/^https?:$/.test(url.protocol))
     throw usageError(`--${service}: got ${JSON.stringify(text)}, takes an http or https URL`);
   return url;
-}
-
-function isLoopback({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }
 
 async function mintToken(): Promise<string> {

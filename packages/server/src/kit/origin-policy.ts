@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { isLoopbackHost } from './loopback.ts';
 
 /** Which web pages may talk to this server. Normative: spec/protocol.md section 2. */
 export type OriginOptions = {
@@ -37,7 +38,7 @@ export class OriginPolicy {
     if (origin === undefined) return { kind: 'absent', sameOriginFetch: headers['sec-fetch-site'] === 'same-origin' };
     const sameOrigin = isSameOrigin(origin, headers.host);
     if (sameOrigin || this.#any || this.#allowed.has(origin.toLowerCase())) return { kind: 'allowed', origin, sameOrigin };
-    if (this.#loopback && isLoopback(origin)) return { kind: 'allowed', origin, sameOrigin: false };
+    if (this.#loopback && isLoopbackHost(URL.parse(origin)?.hostname ?? '')) return { kind: 'allowed', origin, sameOrigin: false };
     return { kind: 'refused', origin };
   }
 }
@@ -64,9 +65,4 @@ function isSameOrigin(origin: string, host: string | undefined): boolean {
   if (!url) return false;
   const asked = URL.parse(`${url.protocol}//${host}`);
   return asked !== null && asked.host === url.host;
-}
-
-function isLoopback(origin: string): boolean {
-  const host = URL.parse(origin)?.hostname;
-  return host === 'localhost' || host === '127.0.0.1' || host === '[::1]' || (host?.endsWith('.localhost') ?? false);
 }

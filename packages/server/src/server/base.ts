@@ -4,6 +4,7 @@ import { createAuthenticator } from '../access/authenticator.ts';
 import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError } from '../kit/errors.ts';
 import { type Logger, createLogger } from '../kit/log.ts';
+import { isLoopbackHost } from '../kit/loopback.ts';
 import { Metrics } from '../kit/metrics.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
 import { toSqliteError } from '../kit/sqlite.ts';
@@ -26,11 +27,9 @@ export type Base = {
   readonly closing: AsyncDisposableStack;
 };
 
-const LOOPBACK = /^(localhost|127(\.\d+){3}|::1|\[::1\])$/;
-
 /** Throws HOST_NOT_LOOPBACK, DATA_UNUSABLE, ACCESS_MISCONFIGURED. */
 export function createBase(config: Config, closing: AsyncDisposableStack): Base {
-  if (config.mode === 'dev' && !LOOPBACK.test(config.host)) {
+  if (config.mode === 'dev' && !isLoopbackHost(config.host)) {
     throw new MillraceError(serverErrors.HOST_NOT_LOOPBACK, `host is ${config.host}: dev mode, whose tokens anybody can make, listens on this machine only`);
   }
   const dataDir = resolve(config.dataDir);

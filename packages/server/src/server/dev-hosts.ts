@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node
 import type { Duplex } from 'node:stream';
 import { MillraceError } from '../kit/errors.ts';
 import { refuseUpgrade, sendText } from '../kit/http-message.ts';
+import { isLoopbackHost } from '../kit/loopback.ts';
 import type { Config } from './config.ts';
 import { serverErrors } from './errors.ts';
 
@@ -46,16 +47,9 @@ export class DevHosts {
   }
 }
 
-/** Names that no stranger can make lead here, and those by which containers call the machine that they run on. */
+/** Also the names by which containers call the machine that they run on. */
 function isThisMachine(name: string): boolean {
-  return (
-    name === 'localhost' ||
-    name.endsWith('.localhost') ||
-    name === '[::1]' ||
-    /^127(\.\d+){3}$/.test(name) ||
-    name === 'host.docker.internal' ||
-    name === 'host.containers.internal'
-  );
+  return isLoopbackHost(name) || name === 'host.docker.internal' || name === 'host.containers.internal';
 }
 
 function bodyOf({ code, message }: MillraceError): string {

@@ -1,8 +1,7 @@
+import { isLoopbackHost } from '../../kit/loopback.ts';
 import type { Config } from '../options.ts';
 
 export type Conflict = { readonly keys: readonly string[]; readonly what: string };
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /** What no single value can show: combinations that would be unsafe or can never work. Every conflict, not only the first. */
 export function conflicts(config: Config): Conflict[] {
@@ -11,7 +10,7 @@ export function conflicts(config: Config): Conflict[] {
 
 function modeConflicts({ mode, host, access, transports }: Config): Conflict[] {
   const out: Conflict[] = [];
-  if (mode === 'dev' && !LOOPBACK.test(host)) {
+  if (mode === 'dev' && !isLoopbackHost(host)) {
     out.push({
       keys: ['mode', 'host'],
       what: `dev mode accepts tokens that anybody can make, so it listens on loopback only; host is ${host}`,
