@@ -138,10 +138,15 @@ async function tail(trace: EventTrace, { res, url }: Exchange): Promise<void> {
   res.end();
 }
 
+/** Takes both listeners away again: one that stayed behind with every full buffer would add up over a long tail. */
 function drained(res: ServerResponse): Promise<void> {
+  if (res.destroyed) return Promise.resolve();
   return new Promise((resolve) => {
-    res.once('drain', resolve);
-    res.once('close', resolve);
+    const done = (): void => {
+      res.off('drain', done).off('close', done);
+      resolve();
+    };
+    res.on('drain', done).on('close', done);
   });
 }
 
