@@ -64,6 +64,13 @@ export const gatewayErrors = defineErrors({
     meaning: 'The request body or URL is over the limit.',
     action: 'Send a smaller document or fewer variables.',
   },
+  BODIES_BUSY: {
+    class: 'limit',
+    http: 503,
+    retryable: true,
+    meaning: 'Bodies of requests that are still arriving hold as much memory together as they may.',
+    action: 'Send again later.',
+  },
   SUBSCRIPTION_NEEDS_STREAM: {
     class: 'input',
     http: 406,

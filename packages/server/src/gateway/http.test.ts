@@ -62,6 +62,15 @@ describe('GraphQL over HTTP', () => {
     socket.destroy();
   });
 
+  it('asks who it is before it reads a body: a stranger would otherwise make it keep a megabyte for each of many slow connections', async () => {
+    const socket = connect(gateway.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write('POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bad\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n{');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1\.1 401 [^]*connection: close/i);
+    socket.destroy();
+  });
+
   it('refuses bytes that are not UTF-8', async () => {
     const response = await fetch(gateway.url, { method: 'POST', headers: JSON_TYPE, body: Buffer.from([0x7b, 0xff, 0x7d]) });
     expect([response.status, await codeOf(response)]).toEqual([400, 'BAD_REQUEST']);

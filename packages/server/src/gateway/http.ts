@@ -3,7 +3,7 @@ import type { Authenticator } from '../access/identity.ts';
 import type { Clock } from '../kit/clock.ts';
 import { type ErrorSpec, MillraceError, toMillraceError } from '../kit/errors.ts';
 import { type GraphqlParams, isMutation, type ParamsOutcome, paramsOfJson, paramsOfUrl } from '../kit/graphql-params.ts';
-import { accepts, contentType, decodeUtf8, negotiate, readBody, searchParams, sendText } from '../kit/http-message.ts';
+import { accepts, BodyBudget, contentType, decodeUtf8, negotiate, readBody, searchParams, sendText } from '../kit/http-message.ts';
 import type { Logger } from '../kit/log.ts';
 import { corsHeaders, type OriginPolicy } from '../kit/origin-policy.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
@@ -28,6 +28,8 @@ export type GraphqlHttpDeps = {
   readonly stream: (req: IncomingMessage, res: ServerResponse) => void;
   /** Null: no page; GET without a query is then a bad request for browsers too. */
   readonly graphiql: GraphiqlPage | null;
+  /** Shared with the other addresses that take bodies of clients. Default: one of its own. */
+  readonly bodies?: BodyBudget;
   readonly metrics: GatewayMetrics;
   readonly log: Logger;
   readonly clock: Clock;
@@ -68,6 +70,7 @@ class HttpHandler {
   readonly #deps: GraphqlHttpDeps;
   readonly #options: GraphqlHttpOptions;
   readonly #mask: ErrorMask;
+  readonly #bodies: BodyBudget;
   /** Request ids are this and a count: unique across processes, without asking for randomness at each request. */
   readonly #name: string;
   #requests = 0;
@@ -75,6 +78,7 @@ class HttpHandler {
   constructor(deps: GraphqlHttpDeps, options: GraphqlHttpOptions) {
     this.#deps = deps;
     this.#options = options;
+    this.#bodies = deps.bodies ?? new BodyBudget();
     this.#name = (deps.random ?? systemRandom).hex(6);
     this.#mask = new ErrorMask(deps.log, deps.metrics);
   }
@@ -109,11 +113,12 @@ class HttpHandler {
 
   async #operation(x: Exchange): Promise<void> {
     if (!this.#deps.accepting()) throw refusal('SHUTTING_DOWN', 'the server is draining');
+    // Before the body is read: whoever may not ask must not make us keep what he sends.
+    const identity = await this.#deps.authenticator.authenticate(x.req.headers.authorization);
     const params = await this.#params(x.req);
     if (x.req.method === 'GET' && isMutation(params.query, params.operationName)) {
       throw refusal('METHOD_NOT_ALLOWED', 'a mutation cannot be run with GET; use POST');
     }
-    const identity = await this.#deps.authenticator.authenticate(x.req.headers.authorization);
     const abort = new AbortController();
     // `close` also comes after a finished answer; an abort then would reach nobody, and making its DOMException costs microseconds.
     x.res.once('close', () => {
@@ -174,7 +179,8 @@ class HttpHandler {
     if (type?.type !== JSON_TYPE) throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must have Content-Type: application/json');
     if (type.charset !== null && type.charset !== 'utf-8' && type.charset !== 'utf8')
       throw refusal('UNSUPPORTED_MEDIA_TYPE', 'the body must be UTF-8');
-    const body = await readBody(req, this.#options.maxBodyBytes);
+    const body = await readBody(req, this.#options.maxBodyBytes, { budget: this.#bodies });
+    if (body.kind === 'busy') throw refusal('BODIES_BUSY', 'too many bodies are arriving at once');
     if (body.kind === 'too-large') throw refusal('BODY_TOO_LARGE', `the body is over ${this.#options.maxBodyBytes} bytes`);
     if (body.kind === 'aborted') throw refusal('BAD_REQUEST', 'the request ended early');
     const text = decodeUtf8(body.bytes);
@@ -187,7 +193,7 @@ class HttpHandler {
       ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
       ...(status === 405 ? { allow: x.req.method === 'GET' ? 'POST' : 'GET, POST' } : {}),
       // What is left of a body that was not read must not be taken for the next request.
-      ...(status === 413 || status === 415 ? { connection: 'close' } : {}),
+      ...(status === 413 || status === 415 || (x.req.method === 'POST' && !x.req.complete) ? { connection: 'close' } : {}),
     });
   }
 

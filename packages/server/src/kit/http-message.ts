@@ -4,34 +4,80 @@ import type { Duplex } from 'node:stream';
 export type BodyOutcome =
   | { readonly kind: 'body'; readonly bytes: Buffer }
   | { readonly kind: 'too-large' }
+  /** All bodies that are arriving together hold as much as they may. */
+  | { readonly kind: 'busy' }
   /** The client went away before the end. */
   | { readonly kind: 'aborted' };
 
+/** What bodies that have not arrived wholly yet may hold together. A thousand clients that each stop one byte before the end hold no gigabyte. */
+export class BodyBudget {
+  readonly #max: number;
+  #held = 0;
+
+  /** In bytes. */
+  constructor(max = 64 * 1024 * 1024) {
+    this.#max = max;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** False: there is no room, and nothing was taken. */
+  take(bytes: number): boolean {
+    if (this.#held + bytes > this.#max) return false;
+    this.#held += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
+
+export type BodyBounds = {
+  /** Bytes over the limit that are still read, and thrown away, so that a client that sends its body before it listens hears the refusal. */
+  readonly discard?: number;
+  /** Shared by all bodies that count against it. Without one the caller bounds them by other means. */
+  readonly budget?: BodyBudget;
+};
+
 /**
- * Reads a request's body, at most `limit` bytes. Never rejects. Beyond the limit nothing is kept; up to `discard` bytes more are read and
- * thrown away, so that a client that sends its body before it listens hears the refusal. Past that the rest is not read; the caller
- * answers and closes the connection, so that a client cannot make the server read on.
+ * Reads a request's body, at most `limit` bytes. Never rejects. Beyond the limit nothing is kept, and past `discard` the rest is not read;
+ * the caller answers and closes the connection, so that a client cannot make the server read on.
  */
-export function readBody(req: IncomingMessage, limit: number, discard = 0): Promise<BodyOutcome> {
+export function readBody(req: IncomingMessage, limit: number, { discard = 0, budget }: BodyBounds = {}): Promise<BodyOutcome> {
   return new Promise((resolve) => {
     if (Number(req.headers['content-length'] ?? 0) > limit + discard) return resolve({ kind: 'too-large' });
+    // Gone while its token was being verified: no event will come any more.
+    if (req.destroyed) return resolve({ kind: 'aborted' });
     const chunks: Buffer[] = [];
     let size = 0;
-    req.on('data', (chunk: Buffer) => {
+    let held = 0;
+    const settle = (outcome: BodyOutcome): void => {
+      req.off('data', onData).off('end', onEnd).off('close', onAbort);
+      if (outcome.kind !== 'body') req.pause();
+      budget?.give(held);
+      resolve(outcome);
+    };
+    const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size <= limit) return void chunks.push(chunk);
-      chunks.length = 0;
-      if (size <= limit + discard) return;
-      req.removeAllListeners('data');
-      req.pause();
-      resolve({ kind: 'too-large' });
-    });
-    req.once('end', () => {
-      if (size > limit) resolve({ kind: 'too-large' });
-      else resolve({ kind: 'body', bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) });
-    });
-    req.once('error', () => resolve({ kind: 'aborted' }));
-    req.once('close', () => resolve({ kind: 'aborted' }));
+      if (size > limit) {
+        chunks.length = 0;
+        if (size > limit + discard) settle({ kind: 'too-large' });
+        return;
+      }
+      if (budget?.take(chunk.length) === false) return settle({ kind: 'busy' });
+      held += chunk.length;
+      chunks.push(chunk);
+    };
+    const onEnd = (): void => {
+      if (size > limit) settle({ kind: 'too-large' });
+      else settle({ kind: 'body', bytes: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) });
+    };
+    const onAbort = (): void => settle({ kind: 'aborted' });
+    // `error` is never taken off: one that comes late would have nobody who listens, and end the process.
+    req.on('data', onData).on('end', onEnd).on('error', () => undefined).on('close', onAbort);
   });
 }
 

@@ -11,9 +11,9 @@ const DISCARD_MAX = 3 * BODY_MAX;
 
 /** A JSON object; an empty body is `{}`. Rejects with BODY_TOO_LARGE before more than the limit is kept, or BODY_NOT_JSON. */
 export async function readJsonBody(req: IncomingMessage): Promise<JsonObject> {
-  const body = await readBody(req, BODY_MAX, DISCARD_MAX);
+  const body = await readBody(req, BODY_MAX, { discard: DISCARD_MAX });
   if (body.kind === 'too-large') throw new MillraceError(registryErrors.BODY_TOO_LARGE, `the body is larger than ${BODY_MAX} bytes`);
-  if (body.kind === 'aborted') throw notJson('the request ended before its body did');
+  if (body.kind !== 'body') throw notJson('the request ended before its body did');
   if ((req.headers['content-encoding'] ?? 'identity') !== 'identity')
     throw notJson('the body must not be compressed: leave content-encoding out');
   return body.bytes.length === 0 ? {} : parseObject(body.bytes);

@@ -3,6 +3,7 @@ import { createGatewayMetrics } from '../gateway/metrics.ts';
 import { createGraphiqlPage } from '../gateway/graphiql.ts';
 import { type GraphqlHttp, createGraphqlHttp } from '../gateway/http.ts';
 import { createPipeline } from '../gateway/pipeline.ts';
+import { BodyBudget } from '../kit/http-message.ts';
 import { OriginPolicy } from '../kit/origin-policy.ts';
 import { Wheel } from '../kit/wheel.ts';
 import { createCursors } from '../live/cursors.ts';
@@ -41,10 +42,11 @@ export function openClientSide(base: Base, { generations }: Graph, channels: Cha
   const origins = new OriginPolicy(rooms.origins);
   const wheel = new Wheel(clock);
   closing.defer(() => wheel.close());
+  const bodies = new BodyBudget();
   const deps = { host: sessions, connections, origins, wheel, clock, metrics: transportsMetrics, log };
   const ws = createGraphqlWs(deps, rooms.graphqlWs);
   const identify = (authorization: string | undefined) => authenticator.authenticate(authorization);
-  const sse = createGraphqlSse({ ...deps, identify, random }, rooms.graphqlSse);
+  const sse = createGraphqlSse({ ...deps, identify, bodies, random }, rooms.graphqlSse);
   const http = createGraphqlHttp(
     {
       pipeline,
@@ -52,6 +54,7 @@ export function openClientSide(base: Base, { generations }: Graph, channels: Cha
       origins,
       accepting: () => sessions.accepting(),
       stream: (req, res) => sse.handle(req, res),
+      bodies,
       graphiql: config.gateway.graphiql ? createGraphiqlPage(consoleFolder() ?? '') : null,
       metrics: gatewayMetrics,
       log,

@@ -235,7 +235,7 @@ export const options = {
     allowedOrigins: option({
       kind: list(text('an origin such as https://app.example.com, or *')),
       default: [],
-      doc: 'Origins besides our own that browsers may connect from. Checked for WebSocket, for cookies and for CORS. `*` allows all, and then cookies are never taken.',
+      doc: 'Origins besides our own that browsers may connect from. Checked for WebSocket, for cookies and for CORS. `*` allows all; cookies are then taken from our own origin only.',
     }),
     initTimeout: option({
       kind: duration({ min: 100, max: MINUTE }),

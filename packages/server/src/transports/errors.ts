@@ -100,6 +100,13 @@ export const transportsErrors = defineErrors({
     meaning: 'The body is not application/json in UTF-8.',
     action: 'Send Content-Type: application/json.',
   },
+  STREAM_BUSY: {
+    class: 'limit',
+    http: 503,
+    retryable: true,
+    meaning: 'Bodies of requests that are still arriving hold as much memory together as they may.',
+    action: 'Send again later.',
+  },
   STREAM_BODY_TOO_LARGE: {
     class: 'limit',
     http: 413,

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type ErrorSpec, MillraceError, toMillraceError } from '../kit/errors.ts';
 import { type GraphqlParams, isMutation, type ParamsOutcome, paramsOfJson, paramsOfUrl } from '../kit/graphql-params.ts';
-import { contentType, decodeUtf8, negotiate, readBody, searchParams, sendText } from '../kit/http-message.ts';
+import { BodyBudget, contentType, decodeUtf8, negotiate, readBody, searchParams, sendText } from '../kit/http-message.ts';
 import { corsHeaders } from '../kit/origin-policy.ts';
 import type { Random } from '../kit/random.ts';
 import { systemRandom } from '../kit/random.ts';
@@ -43,6 +43,8 @@ export const GRAPHQL_SSE_DEFAULTS: GraphqlSseOptions = {
 export type GraphqlSseDeps = TransportDeps & {
   /** Who this authorization is; rejects like the Authenticator. Ties the token of a reserved stream to whoever reserved it. */
   readonly identify: (authorization: string | undefined) => Promise<Caller>;
+  /** Shared with the other addresses that take bodies of clients. Default: one of its own. */
+  readonly bodies?: BodyBudget;
   readonly random?: Random;
 };
 
@@ -85,6 +87,7 @@ class SseHandler {
   readonly #options: GraphqlSseOptions;
   readonly #shared: SseShared;
   readonly #random: Random;
+  readonly #bodies: BodyBudget;
   readonly #addressOf: (req: IncomingMessage) => string;
   /** By token. Bounded by the connection limits; those not opened yet also by `maxReservations`. */
   readonly #streams = new Map<string, Reservation>();
@@ -95,6 +98,7 @@ class SseHandler {
     this.#options = options;
     this.#shared = { options, wheel: deps.wheel, turn: new TurnWriter() };
     this.#random = deps.random ?? systemRandom;
+    this.#bodies = deps.bodies ?? new BodyBudget();
     this.#addressOf = deps.addressOf ?? socketAddress;
   }
 
@@ -112,7 +116,7 @@ class SseHandler {
         res,
         search: searchParams(req),
         cors,
-        authorization: sseAuthorization(req, verdict),
+        authorization: sseAuthorization(req, verdict, this.#deps.origins.any),
         address: this.#addressOf(req),
       });
     } catch (thrown) {
@@ -195,6 +199,8 @@ class SseHandler {
   async #open(x: Exchange, token: string): Promise<void> {
     requireEventStream(x.req);
     const { stream } = await this.#find(x, token, 'ticket');
+    // It left while its token was being verified; an opened stream would never hear of it. The reservation runs out by itself.
+    if (x.res.destroyed) return;
     if (stream.state === 'open') throw refusal('STREAM_OPEN', 'the stream of this token is already open');
     this.#onOpen.get(stream)?.();
     stream.open(x.res, x.cors);
@@ -279,7 +285,8 @@ class SseHandler {
     if (type?.type !== 'application/json' || (type.charset !== null && type.charset !== 'utf-8' && type.charset !== 'utf8')) {
       throw refusal('STREAM_CONTENT_TYPE', 'the body must be application/json in UTF-8');
     }
-    const body = await readBody(x.req, this.#options.maxBodyBytes);
+    const body = await readBody(x.req, this.#options.maxBodyBytes, { budget: this.#bodies });
+    if (body.kind === 'busy') throw refusal('STREAM_BUSY', 'too many bodies are arriving at once');
     if (body.kind === 'too-large') throw refusal('STREAM_BODY_TOO_LARGE', `the body is over ${this.#options.maxBodyBytes} bytes`);
     if (body.kind === 'aborted') throw refusal('STREAM_BAD_REQUEST', 'the request ended early');
     const text = decodeUtf8(body.bytes);
@@ -302,7 +309,7 @@ class SseHandler {
         ...(http === 401 ? { 'www-authenticate': 'Bearer' } : {}),
         ...(http === 405 ? { allow: 'GET, POST, PUT, DELETE' } : {}),
         // What is left of a body that was not read must not be taken for the next request.
-        ...(http === 413 ? { connection: 'close' } : {}),
+        ...(http === 413 || error.code === 'STREAM_BUSY' ? { connection: 'close' } : {}),
       },
     );
   }

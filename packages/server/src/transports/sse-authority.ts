@@ -10,11 +10,13 @@ export const TOKEN_COOKIE = 'millrace_token';
  * The authorization of an SSE request: the header, else the cookie, and the cookie only from a page that is shown to be allowed.
  * Throws COOKIE_WITHOUT_ORIGIN. spec/protocol.md section 1.
  */
-export function sseAuthorization(req: IncomingMessage, origin: OriginVerdict): string | undefined {
+export function sseAuthorization(req: IncomingMessage, origin: OriginVerdict, anyOrigin: boolean): string | undefined {
   if (req.headers.authorization !== undefined) return req.headers.authorization;
   const token = cookieValue(req.headers.cookie, TOKEN_COOKIE);
   if (token === null) return undefined;
-  if (origin.kind === 'allowed' || (origin.kind === 'absent' && origin.sameOriginFetch)) return `Bearer ${token}`;
+  // Where every origin is allowed, being allowed shows nothing: only our own page may then use the cookie.
+  const trusted = origin.kind === 'allowed' && (!anyOrigin || origin.sameOrigin);
+  if (trusted || (origin.kind === 'absent' && origin.sameOriginFetch)) return `Bearer ${token}`;
   throw new MillraceError(
     transportsErrors.COOKIE_WITHOUT_ORIGIN,
     `the token came in the cookie ${TOKEN_COOKIE} without an allowed Origin; send it in the Authorization header, or connect from an allowed page`,
