@@ -1,10 +1,10 @@
 import type { Identity } from '../access/identity.ts';
 import type { JsonObject } from '../kit/json.ts';
-import type { CloseReason, Transport } from './transport.ts';
+import type { Transport } from './transport.ts';
 
 /**
- * The interface that transports talk to: they parse frames and call this; everything that leaves goes through `Transport.write`.
- * Implemented by `server/` on top of the gateway's pipeline and live's subscriptions, so that one pipeline serves every transport.
+ * PORT. What transports talk to: they parse frames and call this; everything that leaves goes through `Transport.write`.
+ * Implemented by `session-host.ts` on top of the gateway's pipeline and live's subscriptions, so that one pipeline serves every transport.
  */
 export interface SessionHost {
   /**
@@ -54,8 +54,3 @@ export type GraphqlRequest = {
   /** SSE: the Last-Event-ID header; taken where the operation itself gives no `after`. */
   readonly lastCursor: string | null;
 };
-
-/** Ends sessions from inside: token expiry, revocation, drain. */
-export interface SessionControl {
-  close(reason: CloseReason): void;
-}

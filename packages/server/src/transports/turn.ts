@@ -10,7 +10,7 @@ export class TurnWriter {
   #scheduled = false;
   readonly #flush = (): void => this.flush();
 
-  /** Corks `socket` until the end of the turn. The caller remembers that it did, until `flushed` says otherwise. */
+  /** Corks `socket` until the end of the turn. Only for a socket whose `writableCorked` is 0: once in a turn is enough. */
   cork(socket: Writable): void {
     socket.cork();
     this.#corked.push(socket);
