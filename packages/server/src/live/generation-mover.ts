@@ -1,6 +1,8 @@
+import type { Clock, Timer } from '../kit/clock.ts';
 import { MillraceError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
-import type { Generation, Generations, PreparedOperation } from '../supergraph/generation.ts';
+import { supergraphErrors } from '../supergraph/errors.ts';
+import type { Generation, Generations, Prepared, PreparedOperation } from '../supergraph/generation.ts';
 import type { Feed } from './feed.ts';
 import type { Group } from './group.ts';
 import { brokenBySchema } from './errors.ts';
@@ -11,6 +13,7 @@ import { brokenBySchema } from './errors.ts';
  */
 export class GenerationMover {
   readonly #generations: Generations;
+  readonly #clock: Clock;
   readonly #log: Logger;
   readonly #feeds: () => Iterable<Feed>;
   readonly #regroup: (group: Group, operation: PreparedOperation) => void;
@@ -18,14 +21,17 @@ export class GenerationMover {
   #running = false;
   #again = false;
   #closed = false;
+  #retry: Timer | null = null;
 
   constructor(
     generations: Generations,
+    clock: Clock,
     log: Logger,
     feeds: () => Iterable<Feed>,
     regroup: (group: Group, operation: PreparedOperation) => void,
   ) {
     this.#generations = generations;
+    this.#clock = clock;
     this.#log = log;
     this.#feeds = feeds;
     this.#regroup = regroup;
@@ -43,6 +49,7 @@ export class GenerationMover {
 
   close(): void {
     this.#closed = true;
+    this.#retry?.cancel();
   }
 
   async #run(): Promise<void> {
@@ -70,6 +77,7 @@ export class GenerationMover {
       // A swap meanwhile: the run that it has asked for takes the group to the newest.
       if (group.closed || group.size === 0 || this.#target !== target) return;
       if (prepared.kind === 'operation') this.#regroup(group, prepared.operation);
+      else if (passes(prepared)) this.#later();
       else group.failAll(brokenBySchema(prepared.errors[0]?.message));
     } catch (error) {
       if (error instanceof MillraceError) return group.failAll(error);
@@ -79,4 +87,19 @@ export class GenerationMover {
       lease.release();
     }
   }
+
+  /** The group goes on in the old generation meanwhile, which its lease keeps alive. */
+  #later(): void {
+    this.#retry ??= this.#clock.after(RETRY_MS, () => {
+      this.#retry = null;
+      void this.#run();
+    });
+  }
+}
+
+const RETRY_MS = 500;
+
+/** A planner that restarts or has too much to do says nothing about the document: ending its subscriptions for ever would be wrong. */
+function passes(prepared: Prepared & { kind: 'invalid' }): boolean {
+  return prepared.errors[0]?.extensions['code'] === supergraphErrors.PLANNER_UNAVAILABLE.code;
 }

@@ -1,3 +1,4 @@
+import { GraphQLError } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import type { Identity } from '../access/identity.ts';
 import { ManualClock } from '../kit/clock.ts';
@@ -482,6 +483,29 @@ describe('a new generation', () => {
     expect(b.transport.messages().at(-1)?.errors?.[0]?.extensions.code).toBe('SUBSCRIPTION_BROKEN_BY_SCHEMA');
     expect(engine.figures).toEqual({ subscriptions: 1, groups: 1, feeds: 1, behind: 0 });
     expect(generations.leases).toBe(1);
+  });
+
+  it('waits for a planner that is away: a crash during a push ended every subscription as broken by the schema, for ever', async () => {
+    const { channels, connect, subscribe, generations, engine, clock } = setUp();
+    const a = connect();
+    let ended = 0;
+    subscribe(a, { onEnd: () => (ended += 1) });
+    await until(() => channels.attached === 1);
+    await Promise.resolve();
+    const away = new GraphQLError('the query planner is restarting', { extensions: { code: 'PLANNER_UNAVAILABLE' } });
+    let asked = 0;
+    generations.swap([fakeOperation()], (prepare) => (request) => {
+      asked += 1;
+      return asked === 1 ? Promise.resolve({ kind: 'invalid', phase: 'plan', errors: [away] }) : prepare(request);
+    });
+    await until(() => asked === 1);
+    channels.emit(liveEvent({ key: 'a' }));
+    await Promise.resolve();
+    clock.advance(500);
+    await until(() => asked === 2 && engine.figures.behind === 0);
+    channels.emit(liveEvent({ key: 'b' }));
+    await until(() => a.transport.frames.length === 2);
+    expect([ids(a.transport), ended, generations.leases]).toEqual([['a', 'b'], 0, 1]);
   });
 
   it('parts users whose selection asks a subgraph now', async () => {

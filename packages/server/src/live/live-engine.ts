@@ -110,6 +110,7 @@ class Engine implements LiveEngine {
     };
     this.#mover = new GenerationMover(
       generations,
+      clock,
       log,
       () => this.#feeds.values(),
       (group, operation) => this.#regroup(group, operation),
