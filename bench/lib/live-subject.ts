@@ -1,0 +1,74 @@
+import { fileURLToPath } from 'node:url';
+import type { Context } from './context.ts';
+import { DEALS_SDL, type Deal } from './deals.ts';
+import { Generator } from './generator.ts';
+import { startMillrace } from './millrace.ts';
+import { Publisher } from './publisher.ts';
+import { ServerProcess } from './server-process.ts';
+import { operatorToken } from './token.ts';
+
+export type LiveSubject = 'millrace' | 'graphql-ws' | 'yoga' | 'mercurius' | 'ws' | 'net';
+
+/** Without GraphQL: every socket gets every event, and there is nothing to subscribe to. */
+const BARE: ReadonlySet<string> = new Set(['ws', 'net']);
+
+/** A server with clients that listen and somebody who publishes: what every row about delivery stands on. */
+export class LiveSession implements AsyncDisposable {
+  readonly subject: string;
+  readonly server: ServerProcess;
+  readonly generator: Generator;
+  readonly #url: string;
+  readonly #publisher: Publisher;
+  readonly #stack: AsyncDisposableStack;
+
+  private constructor(subject: string, server: ServerProcess, generator: Generator, url: string, publisher: Publisher, stack: AsyncDisposableStack) {
+    this.subject = subject;
+    this.server = server;
+    this.generator = generator;
+    this.#url = url;
+    this.#publisher = publisher;
+    this.#stack = stack;
+  }
+
+  static async open(subject: string, context: Context): Promise<LiveSession> {
+    await using stack = new AsyncDisposableStack();
+    const { server, ws, events } = await startSubject(subject, context, stack);
+    const generator = stack.use(new Generator());
+    const publisher = stack.use(await Publisher.open(events, operatorToken()));
+    return new LiveSession(subject, server, generator, ws, publisher, stack.move());
+  }
+
+  get bare(): boolean {
+    return BARE.has(this.subject);
+  }
+
+  async connect(sockets: number): Promise<void> {
+    await this.generator.connect({ url: this.#url, sockets, init: this.bare ? null : '{"authorization":"Bearer §token"}' });
+  }
+
+  /** The same on every socket, or payload by payload and group by group. Returns when one event has reached every subscription. */
+  async subscribe(payloads: readonly string[], groups = 1, perSocket = 1): Promise<void> {
+    if (!this.bare) await this.generator.subscribe({ payloads, groups, perSocket });
+  }
+
+  /** All that is published is counted from here on. */
+  publish(deals: Deal | readonly Deal[]): Promise<void> {
+    return this.#publisher.post(deals);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+type Started = { readonly server: ServerProcess; readonly ws: string; readonly events: string };
+
+async function startSubject(subject: string, context: Context, stack: AsyncDisposableStack): Promise<Started> {
+  if (subject === 'millrace') {
+    const { server, addresses } = stack.use(await startMillrace(context, { services: [{ name: 'deals', sdl: DEALS_SDL }] }));
+    return { server, ws: addresses.ws, events: `${addresses.events}?topic=crm.deals` };
+  }
+  const server = stack.use(await ServerProcess.start({ args: [fileURLToPath(new URL(`../peers/${subject}.ts`, import.meta.url))] }));
+  const { ws, events } = server.ready as { readonly ws: string; readonly events: string };
+  return { server, ws, events };
+}

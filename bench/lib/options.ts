@@ -1,0 +1,68 @@
+import { parseArgs } from 'node:util';
+
+export type Options = {
+  readonly names: readonly string[];
+  readonly runs: number;
+  readonly quick: boolean;
+  readonly json: boolean;
+  readonly compare: string | null;
+  readonly list: boolean;
+  readonly help: boolean;
+  /** How long the memory row sends traffic before it measures again, in seconds. */
+  readonly trafficSeconds: number;
+  /** Folder for V8's CPU profiles of Millrace's server; null: none are taken. */
+  readonly profile: string | null;
+  /** Where results are kept; null: they are not. */
+  readonly store: string | null;
+};
+
+export const HELP = `npm run bench -- [NAME…] [flags]
+
+  NAME…            rows to run (default: all). \`--list\` names them
+  --runs N         runs of each row, of which the medians are told (default 5)
+  --quick          a smoke test: one run, a tenth of the sockets. Its figures mean nothing
+  --json           print the results as JSON instead of tables
+  --compare REF    say what changed since a commit, from its stored results, or by running that commit in a worktree beside
+  --traffic SEC    seconds of traffic in the memory row (default 20; the full test is 600)
+  --profile DIR    write V8's CPU profiles of Millrace into DIR. Makes Millrace slower: do not compare its figures then
+  --no-store       leave bench/results/ alone
+`;
+
+/** Throws an Error with one line that says what was wrong. */
+export function readOptions(argv: readonly string[], results: string): Options {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      runs: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      compare: { type: 'string' },
+      list: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+      traffic: { type: 'string' },
+      profile: { type: 'string' },
+      'no-store': { type: 'boolean', default: false },
+    },
+  });
+  const quick = values.quick;
+  return {
+    names: positionals,
+    runs: whole('--runs', values.runs, quick ? 1 : 5, 100),
+    quick,
+    json: values.json,
+    compare: values.compare ?? null,
+    list: values.list,
+    help: values.help,
+    trafficSeconds: whole('--traffic', values.traffic, quick ? 2 : 20, 86_400),
+    profile: values.profile ?? null,
+    store: values['no-store'] || quick || values.profile !== undefined ? null : results,
+  };
+}
+
+function whole(flag: string, text: string | undefined, fallback: number, most: number): number {
+  if (text === undefined) return fallback;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > most) throw new Error(`${flag}: got ${text}, takes a whole number from 1 to ${most}`);
+  return value;
+}
