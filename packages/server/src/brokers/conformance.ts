@@ -257,6 +257,16 @@ function deadLetterTests(start: Start): void {
     expect(letter!.record.key).toBe('k');
   });
 
+  it('keeps how often the caller tried by itself, and what went wrong first', async () => {
+    const h = await start();
+    await h.sink.append([sinkRecord('a', 'k')]);
+    const [record] = await pullExactly(h.source, 1);
+    h.source.settle(record!, { kind: 'dead', code: 'LAST', reason: 'twelve', attempts: 12, firstError: 'FIRST: one' });
+    await h.source.flush();
+    const [row] = await h.deadLetters.list({ limit: 10 });
+    expect(await h.deadLetters.show(row!.id)).toMatchObject({ attempts: 12, firstError: 'FIRST: one', lastError: 'LAST: twelve' });
+  });
+
   it('puts the raw record back once', async () => {
     const h = await start();
     const id = await h.deadLetters.add({ ...letterOf('a'), attempts: 1 });

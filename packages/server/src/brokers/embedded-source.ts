@@ -3,6 +3,7 @@ import type { RawRecord } from '../events/record.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import { reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import type { NewDeadLetter } from './dead-letters.ts';
 import type { EmbeddedDeadLetters } from './embedded-dead-letters.ts';
 import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
 import type { GroupCommit, Participant } from './group-commit.ts';
@@ -39,7 +40,7 @@ const MAX_TIMER = 2_147_483_647;
 type Change =
   | { readonly kind: 'retry'; readonly retry: Retry; readonly due: number; readonly attempt: number; readonly lastError: string }
   | { readonly kind: 'forget'; readonly position: number }
-  | { readonly kind: 'dead'; readonly record: SourceRecord; readonly code: string; readonly reason: string; readonly firstError: string };
+  | { readonly kind: 'dead'; readonly letter: NewDeadLetter };
 
 export type SourceDeps = {
   readonly db: DatabaseSync;
@@ -257,8 +258,7 @@ export class EmbeddedSource implements EventSource, Participant {
   #apply(record: SourceRecord, position: number, retry: Retry | undefined, settlement: Settlement): void {
     if (settlement.kind === 'retry') this.#parkFor(record, position, retry, settlement);
     else if (settlement.kind === 'dead') {
-      const { code, reason } = settlement;
-      this.#changes.push({ kind: 'dead', record, code, reason, firstError: retry?.firstError ?? `${code}: ${reason}` });
+      this.#changes.push({ kind: 'dead', letter: letterOf(record, settlement, retry) });
     }
     if (retry && settlement.kind !== 'retry') {
       this.#retries.delete(position);
@@ -299,11 +299,8 @@ export class EmbeddedSource implements EventSource, Participant {
       case 'forget':
         this.#deleteRetry.run(this.#group, change.position);
         break;
-      case 'dead': {
-        const { record, code, reason, firstError } = change;
-        const lastError = `${code}: ${reason}`;
-        this.#deps.deadLetters.insert({ record, position: record.position, code, reason, attempts: record.attempt, firstError, lastError });
-      }
+      case 'dead':
+        this.#deps.deadLetters.insert(change.letter);
     }
   }
 
@@ -407,6 +404,14 @@ export class EmbeddedSource implements EventSource, Participant {
 function sourceRecord(raw: RawRecord, position: number, attempt: number): SourceRecord {
   const { topic, key, headers, value, timestamp } = raw;
   return { topic, key, headers, value, timestamp, position: String(position), orderKey: orderKeyOf(raw), attempt };
+}
+
+/** The first error is the oldest that anybody knows: of the source's own retries, else of those that the caller made by itself. */
+function letterOf(record: SourceRecord, settlement: Settlement & { kind: 'dead' }, retry: Retry | undefined): NewDeadLetter {
+  const { code, reason } = settlement;
+  const lastError = `${code}: ${reason}`;
+  const firstError = retry?.firstError ?? settlement.firstError ?? lastError;
+  return { record, position: record.position, code, reason, attempts: settlement.attempts ?? record.attempt, firstError, lastError };
 }
 
 /** Without a key nothing says which records belong together: the whole topic stays in order. */
