@@ -1,11 +1,10 @@
 import type { Dispatcher, Pool } from 'undici';
-import type { Timer } from '../kit/clock.ts';
-import type { Clock } from '../kit/clock.ts';
+import type { Clock, Timer } from '../kit/clock.ts';
 
 /** What became of one POST. */
 export type Exchange =
   | { readonly kind: 'answer'; readonly status: number; readonly contentType: string; readonly text: string }
-  /** `reused`: it broke on a connection before any byte of the answer came, so nobody can have answered. */
+  /** `beforeAnswer`: it broke before any byte of an answer came. The other side may have done the work all the same: only a query may be sent again. */
   | { readonly kind: 'broken'; readonly beforeAnswer: boolean; readonly reason: string }
   | { readonly kind: 'timeout' }
   | { readonly kind: 'cancelled' }

@@ -8,7 +8,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
 import { systemClock } from '../kit/clock.ts';
 import { MillraceError } from '../kit/errors.ts';
+import { Metrics } from '../kit/metrics.ts';
 import type { SubgraphAnswer, SubgraphRequest } from './generation.ts';
+import { createSupergraphMetrics } from './metrics.ts';
 import { createSubgraphClient } from './subgraph-client.ts';
 import { SseParser } from './upstream-sse.ts';
 import type { UpstreamOptions } from './upstreams.ts';
@@ -60,8 +62,11 @@ async function sseServer(): Promise<{ url: string; server: Server }> {
   return { url: `http://127.0.0.1:${port}/`, server };
 }
 
+const registry = new Metrics();
+const metrics = createSupergraphMetrics(registry);
+
 function clientOf(subscriptionUrl: string | null, upstream: UpstreamOptions = {}, url = '') {
-  const client = createSubgraphClient({ targets: new Map([['t', { name: 't', url, subscriptionUrl }]]), upstream });
+  const client = createSubgraphClient({ targets: new Map([['t', { name: 't', url, subscriptionUrl }]]), upstream, metrics });
   cleanups.push(() => client.close());
   return client;
 }
@@ -144,6 +149,8 @@ describe('a subscription at a subgraph over graphql-transport-ws', () => {
     expect(await all(client.subscribe(request()))).toEqual(THREE);
     expect(await all(clientOf('ws://127.0.0.1:1/').subscribe(request()))).toEqual(['SUBGRAPH_STREAM_LOST']);
     expect(await all(clientOf('nonsense').subscribe(request()))).toEqual(['SUBGRAPH_UNREACHABLE']);
+    for (const code of ['SUBGRAPH_OVERLOADED', 'SUBGRAPH_STREAM_LOST', 'SUBGRAPH_UNREACHABLE'])
+      expect(await registry.text()).toContain(`millrace_supergraph_subgraph_failures_total{subgraph="t",code="${code}"}`);
   });
 });
 

@@ -41,7 +41,7 @@ export class Upstreams {
     const open = this.#open.get(name) ?? new Set();
     this.#open.set(name, open);
     if (open.size >= this.#options.subscriptionsMax)
-      throw new MillraceError(supergraphErrors.SUBGRAPH_OVERLOADED, `subgraph "${name}" has ${open.size} subscriptions open already`);
+      throw this.#counted(name, new MillraceError(supergraphErrors.SUBGRAPH_OVERLOADED, `subgraph "${name}" has ${open.size} subscriptions open already`));
     const queue = new UpstreamQueue(name, this.#options.bufferMax);
     const upstream = this.#connect(request, queue);
     const cancel = (): void => queue.end();
@@ -51,6 +51,8 @@ export class Upstreams {
     if (request.signal?.aborted) cancel();
     try {
       yield* queue;
+    } catch (thrown) {
+      throw this.#counted(name, thrown);
     } finally {
       request.signal?.removeEventListener('abort', cancel);
       upstream.close();
@@ -61,9 +63,18 @@ export class Upstreams {
 
   #connect(request: SubgraphRequest, queue: UpstreamQueue): Upstream {
     const url = subscriptionUrl(this.#targets.get(request.operation.subgraph));
-    if (!url) throw new MillraceError(supergraphErrors.SUBGRAPH_UNREACHABLE, `subgraph "${request.operation.subgraph}" has no usable subscription address`);
+    if (!url) {
+      const { subgraph } = request.operation;
+      throw this.#counted(subgraph, new MillraceError(supergraphErrors.SUBGRAPH_UNREACHABLE, `subgraph "${subgraph}" has no usable subscription address`));
+    }
     const settings = { url, request, queue, clock: this.#clock, messageBytesMax: this.#options.messageBytesMax, connectMs: this.#options.connectMs };
     return url.protocol.startsWith('ws') ? openWsUpstream(settings) : openSseUpstream(settings);
+  }
+
+  /** By code, beside the failures of requests: an overflow or a lost stream must not be seen by its reader alone. */
+  #counted(subgraph: string, thrown: unknown): unknown {
+    if (thrown instanceof MillraceError) this.#metrics?.failures.labels(subgraph, thrown.code).inc();
+    return thrown;
   }
 
   close(): void {
