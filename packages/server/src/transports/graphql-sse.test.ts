@@ -363,6 +363,18 @@ describe('graphql-sse: single connection', () => {
     await reserve(server);
   });
 
+  it('bounds the reservations of one user: whoever reserved all places again and again kept everybody else out', async () => {
+    const server = await start({ sse: { maxReservationsPerCaller: 2 } });
+    const put = (user: string): Promise<Response> => fetch(server.sse, { method: 'PUT', headers: { authorization: `Bearer ${user}` } });
+    const statuses = (await Promise.all([put('ann'), put('ann'), put('ann')])).map(({ status }) => status);
+    expect(statuses.toSorted()).toEqual([201, 201, 503]);
+    const bob = await put('bob');
+    expect(bob.status).toBe(201);
+    expect(server.connections.size).toBe(3);
+    for (const session of server.host.sessions) session.transport.close(closeReasons.goingAway);
+    expect((await put('ann')).status).toBe(201);
+  });
+
   it('answers an operation that waits when its stream closes', async () => {
     const server = await start();
     const token = await reserve(server);

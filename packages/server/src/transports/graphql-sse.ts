@@ -24,6 +24,8 @@ export type GraphqlSseOptions = {
   /** From PUT to the GET that opens the stream. */
   readonly reservationMs: number;
   readonly maxReservations: number;
+  /** Of one user, or of one address where nobody is signed in. */
+  readonly maxReservationsPerCaller: number;
   readonly maxBytesBeforeOpen: number;
   readonly maxIdLength: number;
   readonly closeTimeoutMs: number;
@@ -35,6 +37,7 @@ export const GRAPHQL_SSE_DEFAULTS: GraphqlSseOptions = {
   retryMs: 2_000,
   reservationMs: 10_000,
   maxReservations: 10_000,
+  maxReservationsPerCaller: 100,
   maxBytesBeforeOpen: 64 * 1024,
   maxIdLength: 256,
   closeTimeoutMs: 5_000,
@@ -92,6 +95,8 @@ class SseHandler {
   /** By token. Bounded by the connection limits; those not opened yet also by `maxReservations`. */
   readonly #streams = new Map<string, Reservation>();
   #reserved = 0;
+  /** Reservations not opened yet, by whoever made them. */
+  readonly #reservedBy = new Map<string, number>();
 
   constructor(deps: GraphqlSseDeps, options: GraphqlSseOptions) {
     this.#deps = deps;
@@ -169,31 +174,46 @@ class SseHandler {
       throw refusal('STREAM_LIMIT', `${this.#reserved} streams are reserved and not opened, the limit`);
     }
     const token = this.#random.hex(16);
-    this.#count(1);
-    let open = false;
+    this.#reserved += 1;
+    let owner: string | null = null;
+    let waiting = true;
+    const taken = (): void => {
+      if (!waiting) return;
+      waiting = false;
+      this.#reserved -= 1;
+      if (owner !== null) this.#countOf(owner, -1);
+      this.#deps.metrics.reservations.set(this.#reserved);
+    };
     const stream = new SseStream(this.#shared, sseSingleCodec, () => {
       this.#streams.delete(token);
-      if (!open) this.#count(-1);
+      taken();
     });
-    const opened = (): void => {
-      if (!open) this.#count(-1);
-      open = true;
-    };
     await this.#session(x, stream, this.#options.reservationMs).catch((thrown: unknown) => {
       stream.close(closeReasons.forbidden);
       throw thrown;
     });
     if (stream.state === 'closed' || !stream.session) throw refusal('STREAM_NOT_FOUND', 'the reservation ran out of time');
-    this.#streams.set(token, { token, stream, authorization: x.authorization, caller: stream.session.identity });
-    this.#onOpen.set(stream, opened);
+    const caller: Caller = stream.session.identity;
+    const key = caller.kind === 'user' ? JSON.stringify([caller.tenant, caller.user]) : x.address;
+    if (this.#countOf(key, 0) >= this.#options.maxReservationsPerCaller) {
+      stream.close(closeReasons.tryAgainLater);
+      throw refusal('STREAM_LIMIT', `you have ${this.#options.maxReservationsPerCaller} streams reserved and not opened, the limit`);
+    }
+    owner = key;
+    this.#countOf(key, 1);
+    this.#deps.metrics.reservations.set(this.#reserved);
+    this.#streams.set(token, { token, stream, authorization: x.authorization, caller });
+    this.#onOpen.set(stream, taken);
     sendText(x.res, 201, 'text/plain; charset=utf-8', token, x.cors);
   }
 
   readonly #onOpen = new WeakMap<SseStream, () => void>();
 
-  #count(by: 1 | -1): void {
-    this.#reserved += by;
-    this.#deps.metrics.reservations.set(this.#reserved);
+  #countOf(owner: string, by: 1 | 0 | -1): number {
+    const count = (this.#reservedBy.get(owner) ?? 0) + by;
+    if (count > 0) this.#reservedBy.set(owner, count);
+    else this.#reservedBy.delete(owner);
+    return count;
   }
 
   async #open(x: Exchange, token: string): Promise<void> {
