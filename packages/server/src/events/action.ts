@@ -42,7 +42,7 @@ export function actionOf(frame: EventFrame, type: LiveType): ActionResult {
   const typeWord = frame.event ? wordOfType(frame.event.attributes.type, type) : null;
   if (typeWord?.action) return result(typeWord.action);
   if (said !== null) return fromBody(said, type);
-  if (typeWord?.binding) return unknown(type, 'the last segment of the CloudEvent’s type');
+  if (typeWord?.binding) return unknown(type, `the action ${printableWord(typeWord.word)} at the end of the CloudEvent’s type`);
   if (!chosenPath || isPassThrough(type)) return CHANGED;
   return type.unknownAction === 'drop'
     ? { kind: 'drop', reason: 'no action' }
@@ -81,16 +81,18 @@ function printableWord(word: string): string {
   return /^[\w.:-]{1,40}$/.test(word) ? `"${word}"` : 'of the event';
 }
 
+type TypeWord = { readonly word: string; readonly action: LiveAction | undefined; readonly binding: boolean };
+
 /**
  * `binding`: the type is the topic and one segment more, so that the segment can be nothing but an action.
  * A version segment at the end (`crm.deals.changed.v2`) is passed over.
  */
-function wordOfType(eventType: string, type: LiveType): { readonly action: LiveAction | undefined; readonly binding: boolean } | null {
+function wordOfType(eventType: string, type: LiveType): TypeWord | null {
   if (eventType === type.topic) return null;
   const { stem, word } = splitType(eventType);
   if (word === '') return null;
   const words = wordsOf(type);
-  return { action: words.get(word) ?? words.get(word.toLowerCase()), binding: stem === type.topic };
+  return { word, action: words.get(word) ?? words.get(word.toLowerCase()), binding: stem === type.topic };
 }
 
 /** `crm.deals.changed.v2` to `crm.deals` and `changed`; a type without a dot has no word. */
