@@ -48,12 +48,13 @@ describe('a wrong command line', () => {
   it.each([
     [['shcema', 'push'], 'did you mean "schema'],
     [['schema', 'psuh'], 'did you mean "schema push"?'],
-    [['token', '--tennant', 'x'], 'did you mean "tenant"?'],
+    [['token', '--tennant', 'x'], 'did you mean "--tenant"?'],
+    [['token', '-x'], 'has no flag -x;'],
     [['token', '--tenant', 'x'], 'needs --tenant T and --user U'],
     [['token', '--tenant', 'x', '--user', 'y', '--expires', 'never'], '--expires: got "never"'],
     [['schema', 'push', 'deals'], 'needs FILE'],
     [['schema', 'push', 'deals', 'a', 'b'], 'does not take "b"'],
-    [['schema', 'push', 'deals', 'gone.graphql', '--registry', 'http://127.0.0.1:9'], 'cannot read gone.graphql: ENOENT'],
+    [['schema', 'push', 'deals', 'gone.graphql', '--registry', 'http://127.0.0.1:9'], 'cannot read gone.graphql: there is no such file'],
     [['health', '--admin', 'nonsense'], '--admin: got "nonsense", takes an http or https URL'],
     [['dead-letters', 'redrive'], 'takes an ID, or --all'],
     [['dead-letters', 'list', '--limit', '0'], '--limit: got "0"'],
@@ -165,6 +166,16 @@ describe('schema', () => {
     });
   });
 
+  it('says a single reason once', async () => {
+    writeFileSync(join(cwd, 's.graphql'), 'type Query { a: Int }');
+    await using server = await fakeServer((_, response) => {
+      response.writeHead(400).end('{"success":false,"message":"does not compose: no Q","details":[{"message":"no Q"}]}');
+    });
+    expect(await runCli(['schema', 'validate', 'deals', 's.graphql', '--registry', server.url], { cwd })).toMatchObject({
+      stderr: 'error: does not compose: no Q (SERVER_SAID_NO)\n',
+    });
+  });
+
   it('shows breaking changes first', async () => {
     const data = ['NON_BREAKING', 'BREAKING', 'DANGEROUS'].map((level) => ({ criticality: { level }, message: level.toLowerCase() }));
     await using server = await fakeServer((_, response) => response.end(JSON.stringify({ success: true, data })));
@@ -250,6 +261,18 @@ describe('events tail', () => {
   it('lets no foreign control characters reach the terminal', () => {
     expect(traceLine('{"topic":"\\u001b[2Jx","n":1}')).toBe('-   [2Jx');
     expect(traceLine('not json')).toBe('not json');
+  });
+});
+
+describe('dead-letters show', () => {
+  it('shows times as times, and bytes only where they are no text', async () => {
+    let letter: object = { id: '1', at: 0, redrivenAt: null, text: '{}', base64: 'e30=' };
+    await using server = await fakeServer((_, response) => response.end(JSON.stringify(letter)));
+    const show = async (...flags: string[]) => (await runCli(['dead-letters', 'show', '1', '--admin', server.url, ...flags])).stdout;
+    expect(await show()).toBe('id:          1\nat:          1970-01-01 00:00:00\nredrivenAt:  -\ntext:        {}\n');
+    expect(JSON.parse(await show('--json'))).toEqual(letter);
+    letter = { id: '1', text: null, base64: '/w==' };
+    expect(await show()).toContain('base64:      /w==');
   });
 });
 

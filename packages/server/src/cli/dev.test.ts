@@ -42,7 +42,7 @@ describe('what cannot start says why in one line, with an honest exit code', () 
     ['missing configuration', ['--config', 'none.yaml'], 5, 'CONFIG_UNREADABLE', 'none.yaml'],
     ['invalid configuration', ['--host', '0.0.0.0'], 5, 'CONFIG_INVALID', 'loopback only'],
     ['a flag of the wrong kind', ['--live-max-sessions', 'many'], 5, 'CONFIG_INVALID', '--live-max-sessions\\): got "many"'],
-    ['an unknown flag', ['--live-max-session', '1'], 2, 'USAGE', 'did you mean "live-max-sessions"'],
+    ['an unknown flag', ['--live-max-session', '1'], 2, 'USAGE', 'did you mean "--live-max-sessions"'],
     ['a data folder that is a file', ['--data', 'file/x'], 6, 'DATA_UNUSABLE', 'file/x'],
     ['a damaged data folder', ['--data', 'damaged'], 6, 'DATA_CORRUPT', 'damaged or not a database'],
     ['a data folder of another version', ['--data', 'newer'], 6, 'DATA_VERSION', 'version 99'],

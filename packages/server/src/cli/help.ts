@@ -25,7 +25,7 @@ export function groupHelp(group: string, commands: readonly Command[]): string {
 
 export function commandHelp(command: Command): string {
   const parts = [command.summary, `Usage: ${usage(command)}`];
-  if (command.details) parts.splice(1, 0, command.details);
+  if (command.details) parts.splice(1, 0, wrap(command.details.replaceAll('\n', ' '), 100).join('\n'));
   if (command.positionals?.length) parts.push(`Arguments:\n${columns(command.positionals.map(({ name, doc }) => [name, doc]))}`);
   parts.push(`Flags:\n${columns(flagsOf(command).map((flag) => [flagText(flag), flag.doc]))}`);
   if (command.takesOptions) parts.push('Every option of docs/configuration.md is a flag too: --log-level debug, --live-max-sessions 5000.');

@@ -49,9 +49,11 @@ function parse(command: Command, args: readonly string[], descriptors: ReadonlyM
       strict: true,
     });
   } catch (error) {
-    const unknown = /Unknown option '(?:--)?([^']+)'/.exec((error as Error).message)?.[1];
-    if (unknown !== undefined)
-      throw usageError(`${name} has no flag --${unknown}${hint(unknown, descriptors.keys())}; ${name} --help lists them`);
+    const unknown = /Unknown option '([^']+)'/.exec((error as Error).message)?.[1];
+    if (unknown !== undefined) {
+      const flags = [...descriptors.keys()].map((flag) => `--${flag}`);
+      throw usageError(`${name} has no flag ${unknown}${hint(unknown, flags)}; ${name} --help lists them`);
+    }
     throw usageError(`${name}: ${(error as Error).message.split(/\. |\n/)[0]}`);
   }
 }

@@ -9,7 +9,8 @@ export async function readInput(io: Io, path: string): Promise<string> {
   try {
     return readFileSync(resolve(io.cwd, path), 'utf8');
   } catch (error) {
-    throw usageError(`cannot read ${path}: ${(error as NodeJS.ErrnoException).code ?? (error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw usageError(`cannot read ${path}: ${code === 'ENOENT' ? 'there is no such file' : (code ?? message)}`);
   }
 }
 

@@ -148,16 +148,19 @@ function wordsOf(answer: Answer): string {
     const body = JSON.parse(answer.text) as { message?: unknown; details?: unknown; error?: { message?: unknown; code?: string } | string };
     const error = typeof body.error === 'object' ? body.error : null;
     const message = body.message ?? error?.message ?? body.error;
-    if (typeof message === 'string') return `${message}${error?.code ? ` [${error.code}]` : ''}${detailLines(body.details)}`;
+    if (typeof message === 'string') return `${message}${error?.code ? ` [${error.code}]` : ''}${detailLines(message, body.details)}`;
   } catch {
     // Not JSON: its first line says what there is to say.
   }
   return answer.text.split('\n')[0]!.slice(0, 500) || `status ${answer.status}`;
 }
 
-function detailLines(details: unknown): string {
+/** What the message has not said already: of a single detail it is often the whole. */
+function detailLines(message: string, details: unknown): string {
   if (!Array.isArray(details)) return '';
-  return details.map((each: unknown) => `\n  ${typeof each === 'string' ? each : messageOf(each)}`).join('');
+  const lines = details.map((each: unknown) => (typeof each === 'string' ? each : messageOf(each)));
+  if (lines.length === 1 && message.endsWith(lines[0]!)) return '';
+  return lines.map((line) => `\n  ${line}`).join('');
 }
 
 function messageOf(detail: unknown): string {

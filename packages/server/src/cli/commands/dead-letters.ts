@@ -65,10 +65,23 @@ const show: Command = {
     const admin = await connect('admin', input, io);
     const letter = (await admin.json(`/dead-letters/${encodeURIComponent(input.positionals[0]!)}`)) as Readonly<Record<string, unknown>>;
     if (input.json) printJson(io, letter);
-    else for (const [key, value] of Object.entries(letter)) printLine(io, `${`${key}:`.padEnd(12)} ${cell(value)}`);
+    else
+      for (const [key, value] of Object.entries(letter))
+        if (isShown(key, letter)) printLine(io, `${`${key}:`.padEnd(12)} ${readable(key, value)}`);
     return EXIT.ok;
   },
 };
+
+/** The bytes of what is readable as text say nothing more; --json has them. */
+function isShown(key: string, letter: Readonly<Record<string, unknown>>): boolean {
+  return key !== 'base64' || typeof letter['text'] !== 'string';
+}
+
+const TIMES = new Set(['at', 'redrivenAt', 'timestamp']);
+
+function readable(key: string, value: unknown): string {
+  return TIMES.has(key) && typeof value === 'number' ? timeOf(value) : cell(value);
+}
 
 const redrive: Command = {
   path: ['dead-letters', 'redrive'],

@@ -33,11 +33,11 @@ function banner({ graphql, events, registry, admin }: Addresses, io: Io): void {
     registry               ${registry}
     metrics and health     ${admin}
 
-  Try next:
-    millrace schema push NAME ./schema.graphql
-    millrace events publish --topic TOPIC '{"id": "1"}'
-    millrace token --tenant acme --user ann
-    millrace events tail
+  Try next, in another terminal in this folder:
+    npx millrace schema push NAME ./schema.graphql
+    npx millrace token --tenant acme --user ann
+    npx millrace events publish --topic TOPIC '{"id": "1", …}'
+    npx millrace events tail
 
   Ctrl-C stops it.
 `);

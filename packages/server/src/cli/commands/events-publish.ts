@@ -30,9 +30,9 @@ export const eventsPublish: Command = {
     ...remoteFlags('events'),
   ],
   examples: [
-    `millrace events publish --topic shop.orders '{"id": "1", "status": "paid", "action": "changed"}'`,
+    `millrace events publish --topic shop.orders '{"id": "1", "shop_id": "acme", "status": "paid"}'`,
     'millrace events publish --topic shop.orders orders.ndjson',
-    `millrace events publish --event-type shop.orders.changed '{"id": "1", "status": "paid"}'`,
+    `millrace events publish --event-type shop.orders.changed '{"id": "1", "shop_id": "acme"}'`,
   ],
   exits: [EXIT.unavailable, EXIT.refused],
   async run(input, io) {

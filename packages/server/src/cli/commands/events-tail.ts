@@ -9,7 +9,9 @@ import { type SseEvent, readSse } from '../sse.ts';
 export const eventsTail: Command = {
   path: ['events', 'tail'],
   summary: 'Show events as they pass, with what became of each, until interrupted.',
-  details: 'With --json each line is a JSON object. Where events pass faster than they can be shown, it says how many were skipped.',
+  details:
+    'What was refused when it was published does not pass: its producer was told why, and `millrace dead-letters list` has what came to a\n' +
+    'known topic. With --json each line is a JSON object. Where events pass faster than they can be shown, it says how many were skipped.',
   flags: [
     { name: 'tenant', kind: 'text', value: 'T', doc: 'Only events of this tenant.' },
     { name: 'type', kind: 'text', value: 'TYPE', doc: 'Only events of this live type.' },

@@ -41,7 +41,7 @@ function report(folder: string, io: Io, json: boolean): void {
 const SCHEMA = `extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", import: ["@key"])
   @link(url: "https://specs.millrace.dev/live/v1.0", import: ["@live", "@carried", "@filterable"])
 type Query { orders: [Order!]! }
-type Order @key(fields: "id") @live(topic: "shop.orders", tenant: "shop") {
+type Order @key(fields: "id") @live(topic: "shop.orders", tenant: "shop_id") {
   id: ID!
   status: String! @carried @filterable
   total: Float @carried @filterable
@@ -61,7 +61,7 @@ subgraphs:
 const README = `# A live type
 
 \`schema.graphql\` says that an \`Order\` changes live: its events arrive on the topic \`shop.orders\` as plain JSON, and belong to the tenant that
-stands at \`shop\` in each of them.
+stands at \`shop_id\` in each of them.
 
 1. Start the server in one terminal:
 
@@ -84,14 +84,14 @@ stands at \`shop\` in each of them.
 4. Publish a change in another terminal; it appears at once:
 
    \`\`\`sh
-   npx millrace events publish --topic shop.orders '{"id": "1", "shop": "acme", "status": "paid", "total": 12.5, "action": "changed"}'
+   npx millrace events publish --topic shop.orders '{"id": "1", "shop_id": "acme", "status": "paid", "total": 12.5, "action": "changed"}'
    \`\`\`
 
    The same with curl:
 
    \`\`\`sh
    curl -X POST 'http://127.0.0.1:4000/events?topic=shop.orders' -H "authorization: Bearer $(npx millrace token --tenant acme --user ann)" \\
-     -H 'content-type: application/json' -d '{"id": "1", "shop": "acme", "status": "sent", "total": 12.5, "action": "changed"}'
+     -H 'content-type: application/json' -d '{"id": "1", "shop_id": "acme", "status": "sent", "total": 12.5, "action": "changed"}'
    \`\`\`
 
 \`npx millrace events tail\` shows events pass, with what became of each. The server follows \`schema.graphql\`: add a field, save, and it is there.
