@@ -8,13 +8,17 @@ import { createFetcher } from './fetcher.ts';
 
 const WELCOME = `# Millrace GraphiQL
 #
-# Queries, mutations and live subscriptions against this server.
-# Live data belongs to a tenant: print a token with
+# Queries, mutations and live subscriptions.
+# Live data belongs to a tenant: print a token
 #
-#   millrace token --tenant acme --user ann
+#   npx millrace token --tenant acme --user ann
 #
-# and put it under Headers below:  { "Authorization": "Bearer …" }
-# It is sent with queries, and as connection_init with subscriptions.
+# and put it under Headers below, as
+#
+#   { "Authorization": "Bearer …" }
+#
+# It is sent with queries, and as connection_init
+# with subscriptions.
 
 {
   __typename
