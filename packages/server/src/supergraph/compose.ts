@@ -6,6 +6,8 @@ import { Problems, type SchemaProblem } from './live-problem.ts';
 import { type ExtractedLive, extractLive, queryTypeName } from './live-schema.ts';
 import { LIVE_SUBGRAPH, type LiveSource, type LiveSubgraphInput, generateLiveSubgraph } from './live-subgraph.ts';
 import type { Release, SubgraphTarget } from './release.ts';
+import { confirmUnsatisfiable, isUnsatisfiable } from './satisfiability.ts';
+import { repairSupergraph } from './supergraph-repair.ts';
 import { isObjectNode } from './type-view.ts';
 
 export type ServiceInput = {
@@ -116,9 +118,9 @@ function composeParts(parts: readonly Part[], liveSdl: string | null, satisfiabi
   const names = definitions.map((definition) => definition.name);
   let supergraphSdl: string;
   try {
-    const result = composeServices(definitions, satisfiability ? {} : { disableValidationRules: ['SatisfiabilityRule'] });
-    if (result.supergraphSdl === undefined) return { errors: distinct(result.errors.map((error) => explain(error, names))) };
-    supergraphSdl = result.supergraphSdl;
+    const result = composeDefinitions(definitions, satisfiability);
+    if ('errors' in result) return { errors: distinct(result.errors.map((error) => explain(error, names))) };
+    supergraphSdl = repairSupergraph(result.supergraphSdl, definitions.map((definition) => ({ name: definition.name, document: definition.typeDefs })));
   } catch (error) {
     // The composition library throws on some malformed input instead of reporting it; a push must get an answer all the same.
     return { errors: [{ code: 'COMPOSITION_FAILED', message: error instanceof Error ? error.message : 'composition failed' }] };
@@ -127,6 +129,21 @@ function composeParts(parts: readonly Part[], liveSdl: string | null, satisfiabi
   const subgraphs = new Map(parts.map((part): [string, SubgraphTarget] => [part.name, { name: part.name, url: part.url, subscriptionUrl: part.subscriptionUrl ?? null }]));
   if (liveSdl !== null) subgraphs.set(LIVE_SUBGRAPH, { name: LIVE_SUBGRAPH, url: '', subscriptionUrl: null });
   return { ok: { digest: releaseDigest(supergraphSdl, liveTypes, subgraphs), supergraphSdl, liveTypes, subgraphs }, liveSdl };
+}
+
+type Definition = { readonly name: string; readonly url: string; readonly typeDefs: DocumentNode };
+
+function composeDefinitions(
+  definitions: Definition[], satisfiability: boolean,
+): { readonly supergraphSdl: string } | { readonly errors: readonly GraphQLError[] } {
+  const unchecked = (): ReturnType<typeof composeServices> => composeServices(definitions, { disableValidationRules: ['SatisfiabilityRule'] });
+  const result = satisfiability ? composeServices(definitions) : unchecked();
+  if (result.supergraphSdl !== undefined) return { supergraphSdl: result.supergraphSdl };
+  if (!result.errors.every(isUnsatisfiable)) return { errors: result.errors };
+  const { supergraphSdl } = unchecked();
+  if (supergraphSdl === undefined) return { errors: result.errors };
+  const errors = confirmUnsatisfiable(result.errors, supergraphSdl);
+  return errors.length > 0 ? { errors } : { supergraphSdl };
 }
 
 /** A mapping or a subscription address may change while the supergraph's text stays: both belong to the identity of a release. */
