@@ -44,6 +44,7 @@ export const supergraphErrors = defineErrors({
   SUBGRAPH_ERROR: { ...upstream, retryable: false, meaning: 'A subgraph answered with errors of its own.', action: 'Read the message; it is the subgraph’s.' },
   PLANNER_UNAVAILABLE: { class: 'internal', http: 503, retryable: true, meaning: 'The query planner is being restarted, or too many plans are waiting.', action: 'Try again in a second.' },
   PLAN_FAILED: { class: 'input', http: 400, retryable: false, meaning: 'No way was found to answer the operation from the subgraphs.', action: 'Check the schema: the registry’s satisfiability check names the field.' },
+  PLAN_TIMEOUT: { ...limit, meaning: 'The operation is so entangled that planning it took too long.', action: 'Ask for less in one operation: fewer fragments on interfaces and unions within each other.' },
   OPERATION_NOT_FOUND: { class: 'input', http: 400, retryable: false, meaning: 'The document has no operation, several without a name given, or none of that name.', action: 'Send operationName.' },
   VALUE_INVALID: { ...upstream, retryable: false, meaning: 'A subgraph (or an event) gave a value that the schema does not allow there.', action: 'Mend the resolver or the mapping that the path points at.' },
   REQUEST_CANCELLED: { class: 'input', http: 499, retryable: true, meaning: 'The caller went away.', action: 'None.' },

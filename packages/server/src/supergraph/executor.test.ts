@@ -54,6 +54,18 @@ describe('failures', () => {
     });
   });
 
+  it.each([
+    ['a list', [[1, { name: 'x' }]], 'a list where an entity should be'],
+    ['a text', ['u1'], 'a string where an entity should be'],
+    ['too few', [], 'fewer entities than were asked for'],
+  ])('are told at the entity where an answer has %s for entities', async (_case, entities, what) => {
+    failing('users', () => Promise.resolve({ data: { _entities: entities } }));
+    expect(await graph.query('{ deals { title owner { name } } }')).toEqual({
+      data: { deals: [{ title: 'Harbour crane', owner: null }, { title: 'Night ferry', owner: null }] },
+      errors: [{ message: `subgraph "users" gave ${what}`, path: ['deals', 0, 'owner'], extensions: { code: 'SUBGRAPH_BAD_ANSWER', serviceName: 'users' } }],
+    });
+  });
+
   it('of a non-null field take the nearest nullable ancestor along', async () => {
     failing('pipelines', timeout);
     expect(await graph.query('{ deal(id: "d1") { title stage { name } } users { name } }')).toMatchObject({

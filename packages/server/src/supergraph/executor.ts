@@ -156,22 +156,34 @@ class PlanRun {
       this.#fetcher.entities(task.operation, wanted.texts, others, this.#call),
       (answer) => {
         for (const error of answer.errors) this.#entityError(error, task.operation.subgraph, '_entities', task.source, wanted, null);
-        this.#applyEntities(answer.entities, task.source, wanted, null);
+        this.#applyEntities(task.operation.subgraph, answer.entities, answer.errors.length > 0, task.source, wanted, null);
       },
       () => this.#placeOf(task.source, wanted.targets[0]?.[0] ?? null),
     );
   }
 
-  #applyEntities(entities: readonly unknown[], source: EntitySource, wanted: Representations, order: readonly number[] | null): void {
+  /** `explained`: the answer has errors, which say why entities are missing. */
+  #applyEntities(
+    subgraph: string, entities: readonly unknown[], explained: boolean, source: EntitySource, wanted: Representations, order: readonly number[] | null,
+  ): void {
     for (let i = 0; i < wanted.targets.length; i++) {
       const entity = entities[order ? (order[i] ?? -1) : i];
-      if (!isTree(entity)) continue;
+      if (!isTree(entity)) {
+        // Null says that there is no such entity. Anything else left out without a word would be a null that nobody can explain.
+        if (entity !== null && !(entity === undefined && explained)) this.#badEntity(subgraph, entity, source, wanted.targets[i]?.[0] ?? null);
+        continue;
+      }
       const own = order ? cloneTree(entity) : entity;
       applyRewrites(source.outputRewrites, own, this.#executor.relations);
       const targets = wanted.targets[i] ?? [];
       for (let t = 1; t < targets.length; t++) mergeTrees(targets[t] as Tree, cloneTree(own));
       mergeTrees(targets[0] as Tree, own);
     }
+  }
+
+  #badEntity(subgraph: string, entity: unknown, source: EntitySource, target: Tree | null): void {
+    const got = entity === undefined ? 'fewer entities than were asked for' : `a ${Array.isArray(entity) ? 'list' : typeof entity} where an entity should be`;
+    this.#errors.failure(badAnswer(subgraph, got), subgraph, this.#placeOf(source, target));
   }
 
   #batch(task: FetchTask & { kind: 'batch' }): void {
@@ -207,8 +219,8 @@ class PlanRun {
       return;
     }
     for (const job of jobs) {
-      const entities = answer.data[job.alias.alias];
-      if (Array.isArray(entities)) this.#applyEntities(entities, job.alias.source, job.wanted, job.order);
+      const given = answer.data[job.alias.alias];
+      this.#applyEntities(subgraph, Array.isArray(given) ? given : [], errors.length > 0, job.alias.source, job.wanted, job.order);
     }
   }
 

@@ -1,6 +1,6 @@
 import { type GraphQLFieldResolver, type GraphQLSchema, GraphQLUnionType, Kind, buildASTSchema, graphql, isObjectType, parse, printSchema } from 'graphql';
 import { systemClock } from '../kit/clock.ts';
-import { type ServiceInput, composeRelease } from './compose.ts';
+import { type ComposeOptions, type ServiceInput, composeRelease } from './compose.ts';
 import type { Generation, OperationCall, SubgraphAnswer, SubgraphClient, SubgraphRequest } from './generation.ts';
 import { type GenerationsOptions, type ManagedGenerations, createGenerations } from './generations.ts';
 import type { Release } from './release.ts';
@@ -104,11 +104,11 @@ export function testClient(subgraphs: Readonly<Record<string, TestSubgraph>>): T
   return client;
 }
 
-export function composed(subgraphs: Readonly<Record<string, TestSubgraph>>): Release {
+export function composed(subgraphs: Readonly<Record<string, TestSubgraph>>, options: ComposeOptions = {}): Release {
   const services = Object.entries(subgraphs).map(
     ([name, subgraph]): ServiceInput => ({ name, sdl: subgraph.sdl, url: `http://${name}.invalid/graphql`, ...(subgraph.mappingSdl === undefined ? {} : { mappingSdl: subgraph.mappingSdl }) }),
   );
-  const composition = composeRelease(services);
+  const composition = composeRelease(services, options);
   if ('errors' in composition) throw new Error(composition.errors.map((error) => error.message).join('\n'));
   return composition.ok;
 }

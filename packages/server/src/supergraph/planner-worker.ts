@@ -24,18 +24,23 @@ function build(generation: number, supergraphSdl: string): void {
   }
 }
 
-async function plan(id: number, generation: number, query: string, operationName: string | null): Promise<void> {
+/** A plan is made on another thread of the planner's own, which looks at the signal while it works: a plan without end stops there. */
+async function plan({ id, generation, query, operationName, timeoutMs }: PlannerRequest & { kind: 'plan' }): Promise<void> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), timeoutMs);
   try {
     const planner = planners.get(generation);
     if (!planner) throw new Error(`generation ${generation} is not built`);
-    reply({ kind: 'planned', id, plan: await planner.planAsync(query, operationName, NO_LABELS, 0) });
+    reply({ kind: 'planned', id, plan: await planner.planAsync(query, operationName, NO_LABELS, 0, stop.signal) });
   } catch (error) {
-    reply({ kind: 'plan-failed', id, message: reason(error) });
+    reply({ kind: 'plan-failed', id, message: reason(error), late: stop.signal.aborted });
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 parentPort?.on('message', (request: PlannerRequest) => {
   if (request.kind === 'build') build(request.generation, request.supergraphSdl);
   else if (request.kind === 'dispose') planners.delete(request.generation);
-  else void plan(request.id, request.generation, request.query, request.operationName);
+  else void plan(request);
 });

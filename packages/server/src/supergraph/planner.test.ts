@@ -8,6 +8,14 @@ import { composed, federated } from './fixture.ts';
 import { createPlanner } from './planner.ts';
 
 const { supergraphSdl } = composed({ a: { sdl: federated('type Query { a: Int }'), resolvers: {} } });
+/** Every field stands in every subgraph, so that there are very many ways to each: about two seconds of planning. */
+const entangled = ((): { supergraphSdl: string; query: string } => {
+  const names = Array.from({ length: 24 }, (_, index) => `s${index}`);
+  const sdl = (name: string): string => `type Query { a: A @shareable } type A @key(fields: "id") { id: ID! b: B @shareable ${name}: Int } type B @key(fields: "id") { id: ID! a: A @shareable b_${name}: Int }`;
+  const release = composed(Object.fromEntries(names.map((name) => [name, { sdl: federated(sdl(name)), resolvers: {} }])), { satisfiability: false });
+  const nested = (depth: number): string => (depth === 0 ? '' : `b { ${names.map((name) => `b_${name}`).join(' ')} a { ${names.join(' ')} ${nested(depth - 1)} } }`);
+  return { supergraphSdl: release.supergraphSdl, query: `{ a { ${nested(8)} } }` };
+})();
 const directories: string[] = [];
 afterAll(() => Promise.all(directories.map((directory) => rm(directory, { recursive: true }))));
 
@@ -54,6 +62,14 @@ describe('the planner and its thread', () => {
     expect(await hanging).toBe('PLANNER_UNAVAILABLE');
     await crash;
     await expect.poll(() => codeOf(graph.plan('fine', null))).toBe('fine');
+    await planner.close();
+  });
+
+  it('gives up on a plan that takes too long, and plans the next one', async () => {
+    const planner = createPlanner({ planTimeoutMs: 1 });
+    const graph = await planner.build(entangled.supergraphSdl);
+    expect(await codeOf(graph.plan(entangled.query, null))).toBe('PLAN_TIMEOUT');
+    expect(await codeOf(planner.build(supergraphSdl).then((next) => expect.poll(() => codeOf(next.plan('{ a }', null))).toBe('fine')))).toBe('fine');
     await planner.close();
   });
 

@@ -17,7 +17,7 @@ export interface Planner {
 export interface PlannedGraph {
   /** SDL that clients see. */
   readonly consumerSchema: string;
-  /** Rejects with PLAN_FAILED (the operation) or PLANNER_UNAVAILABLE (crash, or more than `queueMax` waiting). */
+  /** Rejects with PLAN_FAILED (the operation), PLAN_TIMEOUT (`planTimeoutMs`) or PLANNER_UNAVAILABLE (crash, or more than `queueMax` waiting). */
   plan(query: string, operationName: string | null): Promise<QueryPlan>;
   dispose(): void;
 }
@@ -25,6 +25,8 @@ export interface PlannedGraph {
 export type PlannerOptions = {
   /** Plans and builds under way or waiting; beyond it PLANNER_UNAVAILABLE. */
   readonly queueMax?: number;
+  /** Milliseconds for one plan; beyond it PLAN_TIMEOUT, so that no document holds the planner for ever. Most plans take one or two. */
+  readonly planTimeoutMs?: number;
   readonly clock?: Clock;
   readonly log?: Logger;
   /** Called at each crash, for a metric. */
@@ -33,7 +35,7 @@ export type PlannerOptions = {
   readonly workerUrl?: URL;
 };
 
-export const PLANNER_DEFAULTS = { queueMax: 1000, restartDelayMs: 50, restartDelayMaxMs: 5000 } as const;
+export const PLANNER_DEFAULTS = { queueMax: 1000, planTimeoutMs: 10_000, restartDelayMs: 50, restartDelayMaxMs: 5000 } as const;
 
 type Waiter = { readonly generation: number; resolve(reply: PlannerReply): void; reject(error: MillraceError): void };
 
@@ -86,7 +88,10 @@ class WorkerPlanner implements Planner {
 
   async #plan(generation: number, query: string, operationName: string | null): Promise<QueryPlan> {
     const id = ++this.#ids;
-    const reply = await this.#ask(this.#plans, id, generation, { kind: 'plan', id, generation, query, operationName });
+    const timeoutMs = this.#options.planTimeoutMs ?? PLANNER_DEFAULTS.planTimeoutMs;
+    const reply = await this.#ask(this.#plans, id, generation, { kind: 'plan', id, generation, query, operationName, timeoutMs });
+    if (reply.kind === 'plan-failed' && reply.late)
+      throw new MillraceError(supergraphErrors.PLAN_TIMEOUT, `no plan was found within ${timeoutMs} ms; ask for less in one operation`);
     if (reply.kind !== 'planned') throw planFailed(reply);
     return reply.plan;
   }
