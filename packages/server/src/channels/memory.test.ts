@@ -142,7 +142,8 @@ describe('the journal', () => {
       sweep: () => false,
       close: () => {},
     };
-    const channels = new MemoryChannels(deps(journal, new ManualClock()));
+    const metrics = new Metrics();
+    const channels = new MemoryChannels({ ...deps(journal, new ManualClock()), metrics: createChannelsMetrics(metrics) });
     const ear = new Ear();
     const { position } = await channels.subscribe(DEALS, ear);
     await channels.publish([liveEvent('1', { version: 1 })]);
@@ -153,6 +154,7 @@ describe('the journal', () => {
     expect((await channels.publish(batch)).map((r) => r.kind)).toEqual(['published', 'published']);
     expect(ear.heard.map((e) => e.position.offset)).toEqual([1, 2, 3]);
     expect((await channels.history(DEALS, position, 10, 1e6)).events.length).toBe(3);
+    expect(await metrics.text()).toContain('millrace_channels_published_total{result="published"} 3\n');
   });
 
   it('starts new epochs after a power cut, and after nothing else', async () => {

@@ -146,6 +146,8 @@ export class MemoryChannels implements Channels {
       this.#table.resized(channel, channel.commit(now));
       this.#table.touch(channel, now);
     }
+    // Only now: a call that the journal refused has published nothing.
+    for (const { kind } of results) this.#counts[kind].inc();
     for (const channel of staged) this.#fanOut(channel);
     return results;
   }
@@ -153,16 +155,11 @@ export class MemoryChannels implements Channels {
   #stage(event: LiveEvent): PublishResult {
     const channel = this.#interesting(event);
     const outcome = channel === null ? 'no-interest' : channel.stage(event);
-    if (channel === null || outcome === 'no-interest') return this.#count(NO_INTEREST);
-    if (outcome === 'duplicate') return this.#count(DUPLICATE);
-    if (outcome === 'stale') return this.#count(STALE);
+    if (channel === null || outcome === 'no-interest') return NO_INTEREST;
+    if (outcome === 'duplicate') return DUPLICATE;
+    if (outcome === 'stale') return STALE;
     if (channel.staged.length === 1) this.#staged.push(channel);
-    return this.#count({ kind: 'published', position: outcome });
-  }
-
-  #count(result: PublishResult): PublishResult {
-    this.#counts[result.kind].inc();
-    return result;
+    return { kind: 'published', position: outcome };
   }
 
   /** The journal first: what a listener has seen must have its offset after a crash, or the offset would be given to another event. */
