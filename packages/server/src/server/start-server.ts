@@ -158,9 +158,8 @@ async function stop({ base, clients, ports, follower, closing }: Running, reason
   ports.state.notReady = 'draining';
   ports.drainRegistry();
   await follower?.close();
-  await Promise.all([
-    clients.sessions.drain(config.drainWindow),
-    clients.connections.drain(clock, random, { windowMs: config.drainWindow, graceMs: GRACE_MS }),
-  ]);
+  // Whoever has a session is closed over the window, once. Then those who have not introduced themselves, and the wait for all to be gone.
+  await clients.sessions.drain(config.drainWindow);
+  await clients.connections.drain(clock, random, { windowMs: 0, graceMs: GRACE_MS });
   await closing.disposeAsync();
 }
