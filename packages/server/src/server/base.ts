@@ -34,7 +34,8 @@ export function createBase(config: Config, closing: AsyncDisposableStack): Base 
   }
   const dataDir = resolve(config.dataDir);
   try {
-    mkdirSync(dataDir, { recursive: true });
+    // Ours alone: the log and the history hold every tenant's events, and other users of the machine may read files.
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw toSqliteError(error, dataDir);
   }
