@@ -206,6 +206,15 @@ describe('POST /events: bounds', () => {
     expect([reply.status, reply.body.error?.['code'], reply.headers.connection]).toEqual([413, 'INGEST_BODY_TOO_LARGE', 'close']);
   });
 
+  it('lets a client that is still sending a body over the bound hear why', async () => {
+    const door = await open({ maxBodyBytes: 1000 });
+    const body = 'x'.repeat(20_000_000);
+    for (let i = 0; i < 5; i += 1) {
+      const reply = await ask(`${door.url}?topic=crm.deals`, { 'content-length': `${body.length}` }, (req) => req.end(body));
+      expect([reply.status, reply.body.error?.['code'], reply.headers.connection]).toEqual([413, 'INGEST_BODY_TOO_LARGE', 'keep-alive']);
+    }
+  });
+
   it('stops reading a chunked body at the bound', async () => {
     const door = await open({ maxBodyBytes: 1000 });
     const reply = await ask(`${door.url}?topic=crm.deals`, {}, (req) => {

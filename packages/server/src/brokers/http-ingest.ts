@@ -40,8 +40,11 @@ export type EventAnswer =
 
 type Answer = { readonly status: number; readonly code: string; readonly body: unknown };
 
-/** A body up to this size is swallowed rather than the connection closed, when the answer comes before its end. */
-const SWALLOW_BYTES = 65_536;
+/**
+ * A body that declares at most this size is swallowed rather than the connection closed, when the answer comes before its end: a
+ * connection closed on a client that is still sending is reset, and the answer may be lost with it.
+ */
+const SWALLOW_BYTES = 32 * 1024 * 1024;
 
 /**
  * `POST /events`. Answers 202 when everything accepted is on disk. Never rejects: every failure is an answer with a code.
@@ -151,8 +154,10 @@ function send(req: IncomingMessage, res: ServerResponse, { status, code, body }:
   if (status === 503 || status === 429) headers['retry-after'] = String(retryAfterSeconds);
   if (code === 'INGEST_METHOD') headers['allow'] = 'POST';
   if (status === 401) headers['www-authenticate'] = 'Bearer';
-  // An answer before the end of a body: a small rest is swallowed by Node, a large or endless one ends with the connection.
-  if (!req.complete && !(Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= SWALLOW_BYTES))
-    headers['connection'] = 'close';
+  // An answer before the end of a body: a bounded rest is read and thrown away, a large or endless one ends with the connection.
+  if (!req.complete) {
+    if (Number(req.headers['content-length'] ?? Number.POSITIVE_INFINITY) <= SWALLOW_BYTES) req.resume();
+    else headers['connection'] = 'close';
+  }
   sendText(res, status, 'application/json; charset=utf-8', JSON.stringify(body), headers);
 }
