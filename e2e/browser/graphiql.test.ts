@@ -46,7 +46,7 @@ describe.skipIf(noBrowser)('GraphiQL on the running program', () => {
     await write(page, '.graphiql-editor-tool .monaco-editor:visible', `{ "Authorization": "Bearer ${token}" }`);
     const run = page.getByRole('button', { name: /execute query/i });
     let started: Promise<void> = Promise.resolve();
-    await subscriptionsAre(millrace, +1, () => void (started = run.click()));
+    await subscriptionsAre(millrace, 1, () => void (started = run.click()));
     await started;
     await publishDeal(millrace, token, { id: '1', title: 'too small to be seen', value: 1 });
     await publishDeal(millrace, token, { id: '2', title: 'Seen in the explorer', value: 10 });

@@ -46,7 +46,7 @@ describe('standard clients', () => {
     const client = wsClient(millrace.addresses, token);
     cleanups.push(() => client.dispose());
     const inbox = new Inbox<Result>();
-    await subscriptionsAre(millrace, +1, () => {
+    await subscriptionsAre(millrace, 1, () => {
       client.subscribe<{ dealEvent: DealEvent }>({ query: SUBSCRIPTION, variables: { stage: 'graphql-ws' } }, { next: (r) => inbox.push(r), error: (e) => inbox.push({ data: e as never }), complete: () => {} });
     });
     await expectOneDelivery(inbox, 'graphql-ws');
@@ -57,8 +57,8 @@ describe('standard clients', () => {
     const client = new ApolloClient({ link: new GraphQLWsLink(ws), cache: new InMemoryCache() });
     cleanups.push(() => ws.dispose());
     const inbox = new Inbox<Result>();
-    await subscriptionsAre(millrace, +1, () => {
-      client.subscribe<{ dealEvent: DealEvent }>({ query: gql(SUBSCRIPTION), variables: { stage: 'apollo' } }).subscribe((r) => inbox.push(r as Result));
+    await subscriptionsAre(millrace, 1, () => {
+      client.subscribe<{ dealEvent: DealEvent }>({ query: gql(SUBSCRIPTION), variables: { stage: 'apollo' } }).subscribe((r) => inbox.push(r));
     });
     await expectOneDelivery(inbox, 'apollo');
   });
@@ -76,8 +76,8 @@ describe('standard clients', () => {
       ],
     });
     const inbox = new Inbox<Result>();
-    await subscriptionsAre(millrace, +1, () => {
-      const { unsubscribe } = client.subscription<{ dealEvent: DealEvent }>(SUBSCRIPTION, { stage: 'urql' }).subscribe((r) => inbox.push(r as Result));
+    await subscriptionsAre(millrace, 1, () => {
+      const { unsubscribe } = client.subscription<{ dealEvent: DealEvent }>(SUBSCRIPTION, { stage: 'urql' }).subscribe((r) => inbox.push(r));
       cleanups.push(unsubscribe);
     });
     await expectOneDelivery(inbox, 'urql');
@@ -88,8 +88,8 @@ describe('standard clients', () => {
     const client = createSseClient({ url: millrace.addresses.sse, singleConnection, headers: { authorization: `Bearer ${token}` }, retryAttempts: 0 });
     cleanups.push(() => client.dispose());
     const inbox = new Inbox<Result>();
-    await subscriptionsAre(millrace, +1, () => {
-      client.subscribe<{ dealEvent: DealEvent }>({ query: SUBSCRIPTION, variables: { stage: name } }, { next: (r) => inbox.push(r as Result), error: (e) => inbox.push({ data: e as never }), complete: () => {} });
+    await subscriptionsAre(millrace, 1, () => {
+      client.subscribe<{ dealEvent: DealEvent }>({ query: SUBSCRIPTION, variables: { stage: name } }, { next: (r) => inbox.push(r), error: (e) => inbox.push({ data: e as never }), complete: () => {} });
     });
     await expectOneDelivery(inbox, name);
   });
@@ -114,7 +114,7 @@ describe('standard clients', () => {
       return { source, inbox, ids };
     };
     let first!: ReturnType<typeof open>;
-    await subscriptionsAre(millrace, +1, () => void (first = open()));
+    await subscriptionsAre(millrace, 1, () => void (first = open()));
     await expectOneDelivery(first.inbox, 'eventsource');
     expect(first.ids[0]).toBe(first.inbox.items[0]?.data?.dealEvent?.cursor);
     await subscriptionsAre(millrace, -1, () => first.source.close());

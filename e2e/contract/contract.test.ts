@@ -25,7 +25,7 @@ describe('the outside contract', () => {
     millrace = await startMillrace({ data: join(folder.path, 'data'), args: ['--supergraph-config', join(folder.path, 'supergraph.yaml')] });
     token = await devToken('acme', 'anna', ['--role', 'admin', '--role', 'sales', '--scope', 'a', '--expires', '2h']);
     const client = wsClient(millrace.addresses, token);
-    await subscriptionsAre(millrace, +1, () => {
+    await subscriptionsAre(millrace, 1, () => {
       client.subscribe<{ dealEvent: { id: string; action: string; at: string } }>({ query: 'subscription { dealEvent { id action at } }' }, { next: (r) => inbox.push(r.data!.dealEvent), error: (e) => inbox.push({ id: JSON.stringify(e), action: '', at: '' }), complete: () => {} });
     });
   });

@@ -101,7 +101,7 @@ async function run(seed: number, deaths: number): Promise<void> {
   let millrace = await startMillrace({ data: folder.path });
   try {
     expect((await pushSchema(millrace.addresses.registry, token, { name: 'deals', sdl: DEALS_SDL })).status).toBe(200);
-    await subscriptionsAre(millrace, +1, () => client.connect(millrace, token));
+    await subscriptionsAre(millrace, 1, () => client.connect(millrace, token));
     // A cursor comes with the first event.
     let primed = false;
     const prime = publishUntil(millrace, token, state, () => primed);

@@ -24,7 +24,7 @@ describe('a client that stops reading', () => {
     token = await devToken('acme', 'anna');
     expect((await pushSchema(millrace.addresses.registry, token, { name: 'deals', sdl: DEALS_SDL })).status).toBe(200);
     const client = wsClient(millrace.addresses, token);
-    await subscriptionsAre(millrace, +1, () => {
+    await subscriptionsAre(millrace, 1, () => {
       client.subscribe<{ dealEvent: Event }>({ query: 'subscription { dealEvent { action missed raw } }' }, { next: (r) => quick.push(r.data!.dealEvent), error: () => {}, complete: () => {} });
     });
   });
@@ -46,7 +46,7 @@ describe('a client that stops reading', () => {
       if (message.type === 'connection_ack') ws.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription { dealEvent { action missed raw } }' } }));
       if (message.type === 'next') inbox.push(message.payload.data.dealEvent);
     });
-    await subscriptionsAre(millrace, +1, () => undefined);
+    await subscriptionsAre(millrace, 1, () => undefined);
     return { socket, inbox, end: () => ws.terminate() };
   }
 

@@ -73,7 +73,7 @@ describe('a subgraph that fails', () => {
     expect(pushed.status, await pushed.clone().text()).toBe(200);
     const client = wsClient(millrace.addresses, token);
     const sink = (inbox: Inbox<Message>) => ({ next: (r: unknown) => inbox.push(r as Message), error: (e: unknown) => inbox.push({ errors: e as never }), complete: () => {} });
-    await subscriptionsAre(millrace, +2, () => {
+    await subscriptionsAre(millrace, 2, () => {
       client.subscribe({ query: 'subscription { dealEvent { id raw deal { title stage { name } } } }' }, sink(enriched));
       client.subscribe({ query: 'subscription { dealEvent { id raw deal { title } } }' }, sink(plain));
     });

@@ -28,7 +28,7 @@ describe('pushing schemas under traffic', () => {
         { next: (r) => inbox.push(r.data!.dealEvent.raw.n), error: (e) => inbox.push(JSON.stringify(e)), complete: () => inbox.push('complete') },
       );
     };
-    await subscriptionsAre(millrace, +2, () => {
+    await subscriptionsAre(millrace, 2, () => {
       listen('subscription { dealEvent { raw deal { title } } }', steady);
       listen('subscription { dealEvent { raw deal { title value } } }', doomed);
     });

@@ -49,7 +49,7 @@ function operators(operand: fc.Arbitrary<Json>, kinds: readonly string[]): fc.Ar
     return orNull;
   };
   const one = fc.constantFrom(...kinds).chain((kind) => byKind(kind).map((value): readonly [string, Json] => [kind, value]));
-  return fc.array(one, { minLength: 1, maxLength: 2 }).map((entries) => Object.fromEntries(entries) as JsonObject);
+  return fc.array(one, { minLength: 1, maxLength: 2 }).map((entries) => Object.fromEntries<Json>(entries));
 }
 
 const EQUALITY = ['eq', 'ne', 'in', 'notIn', 'isNull'];
@@ -66,7 +66,7 @@ const leaf: fc.Arbitrary<JsonObject> = fc.oneof(
   operators(byField.state, EQUALITY).map((one): JsonObject => ({ state: one })),
   operators(byField.extra, EQUALITY).map((one): JsonObject => ({ extra: one })),
   operators(text, ['contains', 'isNull'])
-    .map((one): JsonObject => ({ tags: one as JsonObject }))
+    .map((one): JsonObject => ({ tags: one }))
     .filter((one) => Object.hasOwn(one, 'tags')),
 );
 

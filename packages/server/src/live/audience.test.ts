@@ -7,9 +7,9 @@ const members = (users: readonly string[], groups: readonly string[]): Audience 
 const anonymous = { kind: 'anonymous', tenant: 'acme' } as const;
 const ann = userIdentity('acme', 'ann', { groups: ['sales', 'constructor'] });
 
-it.each([
-  [{ kind: 'public' } as Audience, true, true],
-  [{ kind: 'tenant' } as Audience, true, false],
+it.each<[Audience, boolean, boolean]>([
+  [{ kind: 'public' }, true, true],
+  [{ kind: 'tenant' }, true, false],
   [members(['ann'], []), true, false],
   [members(['bob'], ['sales']), true, false],
   [members(['bob'], ['ann']), false, false],

@@ -1,9 +1,8 @@
 import { GraphQLError } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import type { Identity } from '../access/identity.ts';
 import { ManualClock } from '../kit/clock.ts';
 import { MillraceError } from '../kit/errors.ts';
-import type { Json, JsonObject } from '../kit/json.ts';
+import type { Json } from '../kit/json.ts';
 import { silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
 import type { PreparedOperation } from '../supergraph/generation.ts';
@@ -40,8 +39,8 @@ function setUp(operations: readonly Operation[] = [fakeOperation()], over: Parti
   const subscribe = (
     to: { outbox: Outbox },
     {
-      identity = userIdentity('acme', 'ann') as Identity,
-      variables = {} as JsonObject,
+      identity = userIdentity('acme', 'ann'),
+      variables = {},
       id = '1',
       operation = operations[0],
       lastCursor = null as string | null,

@@ -102,7 +102,7 @@ function kind(field: CarriedField, value: Json): string | number | boolean | und
       return typeof value === 'string' && /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(value) ? Number(value) : undefined;
     case 'DateTime': {
       const zoned = typeof value === 'string' && /^\d{4}-\d\d-\d\d[Tt].*([Zz]|[+-]\d\d:?\d\d)$/.test(value);
-      const ms = zoned ? new Date(value as string).getTime() : Number.NaN;
+      const ms = zoned ? new Date(value).getTime() : Number.NaN;
       return Number.isNaN(ms) ? undefined : ms;
     }
     case 'Other':

@@ -1,7 +1,7 @@
 import type { ChannelName, Position } from '../channels/channels.ts';
 import type { LiveEvent } from '../events/live-event.ts';
 import { type LiveType, valueAt } from '../events/live-type.ts';
-import type { Json, JsonObject } from '../kit/json.ts';
+import type { Json } from '../kit/json.ts';
 import type { LiveSource } from '../supergraph/generation.ts';
 import type { CursorSigner } from './cursors.ts';
 
@@ -67,7 +67,7 @@ function sourceOf(event: LiveEvent, cursor: string, type: LiveType): LiveSource 
     raw: event.raw,
     delta: event.delta,
     missed: null,
-    entity: entity as JsonObject,
+    entity,
   };
 }
 
