@@ -24,7 +24,10 @@ describe('strangers', () => {
     return new Promise((resolve, reject) => {
       let answer = '';
       const socket = connect(port, '127.0.0.1', () => void socket.write(text));
-      socket.on('data', (chunk) => (answer += chunk.toString())).on('error', reject).on('close', () => resolve(answer));
+      socket
+        .on('data', (chunk) => (answer += chunk.toString()))
+        .on('error', reject)
+        .on('close', () => resolve(answer));
     });
   }
 
@@ -38,12 +41,16 @@ describe('strangers', () => {
     });
   }
 
-  const lives = async (): Promise<void> => expect((await fetch(new URL('/health', millrace.addresses.admin))).status, millrace.log()).toBe(200);
+  const lives = async (): Promise<void> =>
+    expect((await fetch(new URL('/health', millrace.addresses.admin))).status, millrace.log()).toBe(200);
 
   test('a target that is no URL is answered: `GET //` at the admin port ended the program', async () => {
     for (const port of ports) {
       for (const target of ['//', '//[', '/%', '/dead-letters/%E0', '*', 'http://[', '///x?y']) {
-        expect(statusOf(await raw(port, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)), `${port} ${target}`).toBeLessThan(500);
+        expect(
+          statusOf(await raw(port, `GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`)),
+          `${port} ${target}`,
+        ).toBeLessThan(500);
       }
     }
     const token = await devToken('acme', 'anna');
@@ -53,7 +60,8 @@ describe('strangers', () => {
   });
 
   test('upgrades that are reset before they are refused do not end the program: the socket had nobody who listened for its error', async () => {
-    const upgrade = (path: string, more = ''): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${more}\r\n`;
+    const upgrade = (path: string, more = ''): string =>
+      `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${more}\r\n`;
     for (let round = 0; round < 20; round++) {
       const resets = [upgrade('/'), upgrade('/events'), upgrade('/graphql'), upgrade('/graphql', 'Origin: http://evil.example\r\n')];
       await Promise.all(resets.flatMap((text) => ports.flatMap((port) => [resetAfter(port, text), resetAfter(port, text)])));
@@ -65,7 +73,10 @@ describe('strangers', () => {
     const token = await devToken('acme', 'anna');
     for (const port of ports) {
       for (const path of ['/graphql?query=%7B__typename%7D', '/schema/latest', '/config', '/metrics']) {
-        const answer = await raw(port, `GET ${path} HTTP/1.1\r\nHost: evil.example:${port}\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`);
+        const answer = await raw(
+          port,
+          `GET ${path} HTTP/1.1\r\nHost: evil.example:${port}\r\nAuthorization: Bearer ${token}\r\nConnection: close\r\n\r\n`,
+        );
         expect([statusOf(answer), answer.includes('HOST_NOT_SERVED')], `${port} ${path}`).toEqual([421, true]);
       }
       for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`, `app.localhost:${port}`]) {
@@ -75,6 +86,10 @@ describe('strangers', () => {
     }
     const socket = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: graphql-transport-ws\r\n`;
     const main = ports[0]!;
-    expect(statusOf(await raw(main, `GET /graphql HTTP/1.1\r\nHost: evil.example:${main}\r\nOrigin: http://evil.example:${main}\r\n${socket}\r\n`))).toBe(421);
+    expect(
+      statusOf(
+        await raw(main, `GET /graphql HTTP/1.1\r\nHost: evil.example:${main}\r\nOrigin: http://evil.example:${main}\r\n${socket}\r\n`),
+      ),
+    ).toBe(421);
   });
 });

@@ -65,7 +65,9 @@ describe('GraphQL over HTTP', () => {
   it('asks who it is before it reads a body: a stranger would otherwise make it keep a megabyte for each of many slow connections', async () => {
     const socket = connect(gateway.port, '127.0.0.1');
     socket.on('error', () => undefined);
-    socket.write('POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bad\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n{');
+    socket.write(
+      'POST /graphql HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer bad\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n{',
+    );
     const [answer] = (await once(socket, 'data')) as [Buffer];
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 401 [^]*connection: close/i);
     socket.destroy();

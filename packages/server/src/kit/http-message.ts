@@ -77,7 +77,11 @@ export function readBody(req: IncomingMessage, limit: number, { discard = 0, bud
     };
     const onAbort = (): void => settle({ kind: 'aborted' });
     // `error` is never taken off: one that comes late would have nobody who listens, and end the process.
-    req.on('data', onData).on('end', onEnd).on('error', () => undefined).on('close', onAbort);
+    req
+      .on('data', onData)
+      .on('end', onEnd)
+      .on('error', () => undefined)
+      .on('close', onAbort);
   });
 }
 
@@ -118,9 +122,20 @@ export function sendText(
  * Answers an upgrade request with a refusal, as plain HTTP, and lets go of the socket. From the `upgrade` event on nobody but us listens to
  * the socket: a reset by the peer without a listener would end the process, and a peer that never closes would keep its half for ever.
  */
-export function refuseUpgrade(socket: Duplex, status: number, contentType: string, text: string, headers: Record<string, string> = {}): void {
+export function refuseUpgrade(
+  socket: Duplex,
+  status: number,
+  contentType: string,
+  text: string,
+  headers: Record<string, string> = {},
+): void {
   socket.on('error', () => socket.destroy());
-  const lines = Object.entries({ 'content-type': contentType, 'content-length': `${Buffer.byteLength(text)}`, connection: 'close', ...headers });
+  const lines = Object.entries({
+    'content-type': contentType,
+    'content-length': `${Buffer.byteLength(text)}`,
+    connection: 'close',
+    ...headers,
+  });
   const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${head}\r\n${text}`, () => socket.destroy());
 }

@@ -5,7 +5,10 @@ import { expect, test } from 'vitest';
 import { refuseUpgrade } from './http-message.ts';
 
 test('a peer that resets while it is refused is no uncaught exception: from `upgrade` on nobody else listens to the socket', () => {
-  const socket = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done(Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET' })) });
+  const socket = new Duplex({
+    read() {},
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET' })),
+  });
   refuseUpgrade(socket, 404, 'text/plain', 'no');
   expect(() => socket.emit('error', new Error('read ECONNRESET'))).not.toThrow();
   expect(socket.destroyed).toBe(true);

@@ -243,7 +243,10 @@ export class FakeGenerations implements Generations {
     return () => void (this.#swap = null);
   }
 
-  swap(operations: readonly PreparedOperation[], wrap: (prepare: Generation['prepare']) => Generation['prepare'] = (prepare) => prepare): void {
+  swap(
+    operations: readonly PreparedOperation[],
+    wrap: (prepare: Generation['prepare']) => Generation['prepare'] = (prepare) => prepare,
+  ): void {
     const previous = this.current;
     const next = fakeGeneration(previous.number + 1, operations);
     this.current = { ...next, prepare: wrap(next.prepare.bind(next)) };

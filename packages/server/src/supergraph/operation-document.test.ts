@@ -7,7 +7,10 @@ const tree = { a: { sdl: federated('type Query { root: Node } type Node { id: ID
 
 /** `levels` fragments, each with two fields that spread the next one: 2^levels fields in a document of some hundred bytes. */
 function doubling(levels: number): string {
-  const fragments = Array.from({ length: levels }, (_, i) => `fragment F${i} on Node { a: next { ...F${i + 1} } b: next { ...F${i + 1} } }`);
+  const fragments = Array.from(
+    { length: levels },
+    (_, i) => `fragment F${i} on Node { a: next { ...F${i + 1} } b: next { ...F${i + 1} } }`,
+  );
   return `{ root { ...F0 } } ${fragments.join(' ')} fragment F${levels} on Node { id }`;
 }
 
