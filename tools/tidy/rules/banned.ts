@@ -60,6 +60,8 @@ function check(file: SourceFile): Finding[] {
     if (name === 'JSON.parse' && parsesForeignBytes(file) && !isGuarded(above))
       report(node, 'JSON.parse without try in a room that reads foreign bytes');
     if (isSleep(file, node)) report(node, 'tests wait for events, never for time: no sleeps');
+    if (importsSleep(node) && (file.path.endsWith('.test.ts') || outside('kit/', 'cli/')(file)))
+      report(node, 'setTimeout of node:timers/promises: take a Clock (kit/clock.ts); tests wait for events, never for time');
   });
   return out;
 }
@@ -82,6 +84,12 @@ function isGuarded(above: readonly Node[]): boolean {
     if (/Function/.test(node.type)) return false;
   }
   return false;
+}
+
+/** `import { setTimeout as sleep } from 'node:timers/promises'`: under another name no call would be recognised. */
+function importsSleep(node: Node): boolean {
+  if (node.type !== 'ImportDeclaration' || !/^(node:)?timers\/promises$/.test(String((node['source'] as Node)['value']))) return false;
+  return (node['specifiers'] as readonly Node[]).some(({ imported }) => ['setTimeout', 'setInterval', 'scheduler'].includes(dottedName(imported) ?? ''));
 }
 
 /** `new Promise((resolve) => setTimeout(resolve, 100))`: the whole executor is the sleep. */
