@@ -1,6 +1,7 @@
 import type { JWK } from 'jose';
 import type { Clock } from '../kit/clock.ts';
-import { MillraceError, reasonOf } from '../kit/errors.ts';
+import { MillraceError } from '../kit/errors.ts';
+import { boundedText, fetchReason } from '../kit/fetch-answer.ts';
 import { isJsonObject } from '../kit/json.ts';
 import type { Logger } from '../kit/log.ts';
 import { accessErrors } from './errors.ts';
@@ -95,7 +96,7 @@ export class JwksKeySet implements KeySet {
       this.#lastFailed = true;
       onFetch('failed');
       log.warn(
-        { issuer, url, reason: reasonOf(thrown), keys: this.#keys.length },
+        { issuer, url, reason: fetchReason(thrown), keys: this.#keys.length },
         'key set not fetched; known keys stay in use',
       );
     } finally {
@@ -126,12 +127,5 @@ export const fetchKeysOverHttp: FetchKeys = async (url, signal) => {
     await response.body?.cancel();
     throw new Error(`status ${response.status}`);
   }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > MAX_JWKS_BYTES) throw new Error(`more than ${MAX_JWKS_BYTES} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
+  return boundedText(response, MAX_JWKS_BYTES);
 };

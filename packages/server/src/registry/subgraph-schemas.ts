@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { MillraceError, toMillraceError } from '../kit/errors.ts';
+import { boundedText, fetchReason } from '../kit/fetch-answer.ts';
 import { isJsonObject, type JsonObject } from '../kit/json.ts';
 import { registryErrors } from './errors.ts';
 import type { PushRequest } from './registry.ts';
@@ -78,30 +79,12 @@ async function post(name: string, url: string, headers: Readonly<Record<string, 
       signal: AbortSignal.timeout(FETCH_TIMEOUT),
       redirect: 'error',
     });
-    const answer: unknown = JSON.parse(await bounded(response));
+    const answer: unknown = JSON.parse(await boundedText(response, SCHEMA_BYTES_MAX));
     if (!isJsonObject(answer)) throw new Error(`status ${response.status}, no JSON object`);
     return answer;
   } catch (thrown) {
-    throw unavailable(name, `${url} cannot be asked for its schema (${reasonOf(thrown)})`, thrown);
+    throw unavailable(name, `${url} cannot be asked for its schema (${fetchReason(thrown)})`, thrown);
   }
-}
-
-async function bounded(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of (response.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.byteLength;
-    if (size > SCHEMA_BYTES_MAX) throw new Error(`more than ${SCHEMA_BYTES_MAX} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-/** fetch says only "fetch failed"; what failed is in the cause. */
-function reasonOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return 'unknown';
-  const cause = thrown.cause as NodeJS.ErrnoException | undefined;
-  return cause?.code ?? thrown.message;
 }
 
 function unavailable(name: string, what: string, cause?: unknown): MillraceError {

@@ -1,5 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { QueryPlanner } from '@graphql-hive/router-query-planner';
+import { systemClock } from '../kit/clock.ts';
+import { reasonOf } from '../kit/errors.ts';
 import type { PlannerReply, PlannerRequest } from './planner-protocol.ts';
 
 /** The thread that plans: the planner's constructor blocks, for seconds on a large graph, and would stop every socket on the main thread. */
@@ -10,32 +12,28 @@ function reply(message: PlannerReply): void {
   parentPort?.postMessage(message);
 }
 
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function build(generation: number, supergraphSdl: string): void {
   try {
     const planner = new QueryPlanner(supergraphSdl);
     planners.set(generation, planner);
     reply({ kind: 'built', generation, consumerSchema: planner.consumerSchema });
   } catch (error) {
-    reply({ kind: 'build-failed', generation, message: reason(error) });
+    reply({ kind: 'build-failed', generation, message: reasonOf(error) });
   }
 }
 
 /** A plan is made on another thread of the planner's own, which looks at the signal while it works: a plan without end stops there. */
 async function plan({ id, generation, query, operationName, timeoutMs }: PlannerRequest & { kind: 'plan' }): Promise<void> {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), timeoutMs);
+  const timer = systemClock.after(timeoutMs, () => stop.abort());
   try {
     const planner = planners.get(generation);
     if (!planner) throw new Error(`generation ${generation} is not built`);
     reply({ kind: 'planned', id, plan: await planner.planAsync(query, operationName, NO_LABELS, 0, stop.signal) });
   } catch (error) {
-    reply({ kind: 'plan-failed', id, message: reason(error), late: stop.signal.aborted });
+    reply({ kind: 'plan-failed', id, message: reasonOf(error), late: stop.signal.aborted });
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
   }
 }
 
