@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import { changes, commitOf, printChanges, worktree } from './lib/compare.ts';
 import { createContext } from './lib/context.ts';
-import { machine, revision } from './lib/machine.ts';
+import { machine, revision, ROOT } from './lib/machine.ts';
 import { HELP, type Options, readOptions } from './lib/options.ts';
 import { describeMachine, printResults } from './lib/report.ts';
 import { assemble, type Results, type RowResult, store, stored } from './lib/results.ts';
@@ -21,9 +21,11 @@ function chosen(names: readonly string[]): readonly AnyRow[] {
 }
 
 async function measureAll(options: Options): Promise<Results> {
-  const facts = { machine: machine(), revision: revision(), began: new Date(), quick: options.quick };
+  using tree = options.at === null ? null : worktree(commitOf(options.at));
+  const product = tree?.root ?? ROOT;
+  const facts = { machine: machine(), revision: revision(product), began: new Date(), quick: options.quick };
   say(`${describeMachine(facts.machine)}\n`);
-  const context = createContext(options);
+  const context = createContext(options, product);
   const lanes = (row: AnyRow): readonly Lane[] => (row.subjects ?? row.stage.subjects).map((subject) => ({ label: subject, subject, context }));
   return assemble(await runRows(chosen(options.names), options.runs, lanes, say), facts);
 }
@@ -31,9 +33,10 @@ async function measureAll(options: Options): Promise<Results> {
 /** Both commits in one run, turn by turn, measured by today's rows. */
 async function measureTwo(options: Options, commit: string): Promise<readonly RowResult[]> {
   using tree = worktree(commit);
+  using today = options.at === null ? null : worktree(commitOf(options.at));
   const pair: readonly Lane[] = [
     { label: 'before', subject: 'millrace', context: createContext(options, tree.root) },
-    { label: 'now', subject: 'millrace', context: createContext(options) },
+    { label: 'now', subject: 'millrace', context: createContext(options, today?.root) },
   ];
   return await runRows(chosen(options.names), options.runs, () => pair, say);
 }

@@ -23,7 +23,7 @@ input DealFilter { value: FloatFilter }
 type Subscription { dealEvent(filter: DealFilter): DealEvent! }
 `;
 
-export const ALL_DEALS = 'subscription { dealEvent { action id deal { id title account value stage sent } } }';
+export const ALL_DEALS = 'subscription { dealEvent { deal { id title account value stage sent } } }';
 
 export type Deal = {
   readonly event_id: string;
@@ -38,6 +38,19 @@ export type Deal = {
   readonly sent: string;
 };
 
+/** Documents that differ in what they select; `sent` is always there. With `filter`, each subscription has its own bound, which all events pass. */
+export function documents(count: number, filter: boolean): readonly string[] {
+  const optional = ['title', 'account', 'value', 'stage'];
+  return Array.from({ length: count }, (_, index) => {
+    // One field is left out at most, so that messages stay of one size; an alias makes further documents.
+    const fields = optional.filter((_, field) => field !== index % 5).map((field) => (index >= 5 && field === 'title' ? `title${index}: title` : field));
+    const selection = `deal { id ${fields.join(' ')} sent }`;
+    if (!filter) return JSON.stringify({ query: `subscription { dealEvent { ${selection} } }` });
+    const query = `subscription ($least: Float) { dealEvent(filter: { value: { gte: $least } }) { ${selection} } }`;
+    return `{"query":${JSON.stringify(query)},"variables":{"least":§}}`;
+  });
+}
+
 let serial = 0;
 const RUN = process.pid.toString(36);
 
@@ -48,10 +61,10 @@ export function deal(sentMicros: number): Deal {
     action: 'changed',
     company_id: 'acme',
     id: String(10_000 + (serial % 1_000)),
-    title: 'Renewal of the yearly plan',
-    account: 'Northwind',
+    title: 'Renewal',
+    account: 'NW',
     value: 12_500,
-    stage: 'negotiation',
+    stage: 'won',
     sent: String(sentMicros).padStart(16, '0'),
   };
 }

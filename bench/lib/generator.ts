@@ -6,7 +6,7 @@ import { nowMicros } from './process-figures.ts';
 
 const WORKER = fileURLToPath(new URL('generator-worker.ts', import.meta.url));
 /** A step that takes longer has failed: the machine cannot carry it, or a server lost something. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 60_000;
 
 export type Collected = {
   readonly frames: number;

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Context } from './context.ts';
-import { DEALS_SDL, type Deal } from './deals.ts';
+import { DEALS_SDL, type Deal, deal } from './deals.ts';
 import { Generator } from './generator.ts';
 import { startMillrace } from './millrace.ts';
+import { nowMicros } from './process-figures.ts';
 import { Publisher } from './publisher.ts';
 import { ServerProcess } from './server-process.ts';
 import { operatorToken } from './token.ts';
@@ -20,6 +22,7 @@ export class LiveSession implements AsyncDisposable {
   readonly #url: string;
   readonly #publisher: Publisher;
   readonly #stack: AsyncDisposableStack;
+  #perSocket = 0;
 
   private constructor(subject: string, server: ServerProcess, generator: Generator, url: string, publisher: Publisher, stack: AsyncDisposableStack) {
     this.subject = subject;
@@ -34,7 +37,7 @@ export class LiveSession implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const { server, ws, events } = await startSubject(subject, context, stack);
     const generator = stack.use(new Generator());
-    const publisher = stack.use(await Publisher.open(events, operatorToken()));
+    const publisher = stack.use(new Publisher(events, operatorToken()));
     return new LiveSession(subject, server, generator, ws, publisher, stack.move());
   }
 
@@ -49,6 +52,36 @@ export class LiveSession implements AsyncDisposable {
   /** The same on every socket, or payload by payload and group by group. Returns when one event has reached every subscription. */
   async subscribe(payloads: readonly string[], groups = 1, perSocket = 1): Promise<void> {
     if (!this.bare) await this.generator.subscribe({ payloads, groups, perSocket });
+    await this.expectFurther(perSocket);
+  }
+
+  /** After `generator.subscribe`: makes sure that so many further subscriptions stand on each socket. */
+  async expectFurther(perSocket: number): Promise<void> {
+    this.#perSocket += perSocket;
+    await this.#probe();
+  }
+
+  /** Subscriptions of each socket; a bare one has its one. */
+  get perSocket(): number {
+    return this.bare ? 1 : this.#perSocket;
+  }
+
+  /** Publishes until an event reaches everybody: servers answer before they have accepted every socket and attached every subscription. */
+  async #probe(): Promise<void> {
+    const { generator } = this;
+    for (let attempt = 1; ; attempt += 1) {
+      generator.count(this.perSocket);
+      await this.publish(deal(nowMicros()));
+      let frames = -1;
+      for (let before = -2; frames !== before;) {
+        before = frames;
+        await sleep(300);
+        ({ frames } = await generator.collect());
+      }
+      const expected = this.perSocket * generator.sockets;
+      if (frames === expected) return;
+      if (attempt === 20) throw new Error(`${this.subject}: an event reached ${frames} of ${expected} subscriptions\n${this.server.log}`);
+    }
   }
 
   /** All that is published is counted from here on. */

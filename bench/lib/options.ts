@@ -6,6 +6,8 @@ export type Options = {
   readonly quick: boolean;
   readonly json: boolean;
   readonly compare: string | null;
+  /** The commit whose Millrace is measured, in a worktree; null: the working tree. */
+  readonly at: string | null;
   readonly list: boolean;
   readonly help: boolean;
   /** How long the memory row sends traffic before it measures again, in seconds. */
@@ -23,6 +25,7 @@ export const HELP = `npm run bench -- [NAME…] [flags]
   --quick          a smoke test: one run, a tenth of the sockets. Its figures mean nothing
   --json           print the results as JSON instead of tables
   --compare REF    say what changed since a commit, from its stored results, or by running that commit in a worktree beside
+  --at REF         measure the Millrace of a commit instead of the working tree's
   --traffic SEC    seconds of traffic in the memory row (default 20; the full test is 600)
   --profile DIR    write V8's CPU profiles of Millrace into DIR. Makes Millrace slower: do not compare its figures then
   --no-store       leave bench/results/ alone
@@ -38,6 +41,7 @@ export function readOptions(argv: readonly string[], results: string): Options {
       quick: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       compare: { type: 'string' },
+      at: { type: 'string' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       traffic: { type: 'string' },
@@ -52,6 +56,7 @@ export function readOptions(argv: readonly string[], results: string): Options {
     quick,
     json: values.json,
     compare: values.compare ?? null,
+    at: values.at ?? null,
     list: values.list,
     help: values.help,
     trafficSeconds: whole('--traffic', values.traffic, quick ? 2 : 20, 86_400),

@@ -1,44 +1,49 @@
 import { type Socket, connect } from 'node:net';
 
-/** One keep-alive connection that posts and reads status lines: no more of HTTP than the answer's end. One request at a time. */
+type Waiting = { resolve(status: number): void; reject(error: Error): void };
+
+/**
+ * One keep-alive connection that posts and reads status lines: no more of HTTP than the answer's end. One request at a time. Servers close
+ * what was idle for some seconds; then the next request opens another.
+ */
 export class Publisher implements Disposable {
-  readonly #socket: Socket;
+  readonly #host: string;
+  readonly #port: number;
   readonly #head: string;
+  #socket: Socket | null = null;
   #answer = '';
-  #waiting: { resolve(status: number): void; reject(error: Error): void } | null = null;
+  #waiting: Waiting | null = null;
 
-  private constructor(socket: Socket, head: string) {
-    this.#socket = socket;
-    this.#head = head;
-    socket.setNoDelay(true);
-    socket.setEncoding('latin1');
-    socket.on('data', (text: string) => this.#read(text));
-    socket.on('error', (error) => this.#fail(error));
-    socket.on('close', () => this.#fail(new Error(`the server closed the publisher's connection; it had answered ${this.#answer}`)));
-  }
-
-  static async open(url: string, bearer: string): Promise<Publisher> {
+  constructor(url: string, bearer: string) {
     const { hostname, port, pathname, search } = new URL(url);
-    const socket = connect({ host: hostname, port: Number(port) });
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    const head =
+    this.#host = hostname;
+    this.#port = Number(port);
+    this.#head =
       `POST ${pathname}${search} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nContent-Type: application/json\r\n` +
       `Authorization: Bearer ${bearer}\r\nContent-Length: `;
-    return new Publisher(socket, head);
   }
 
-  /** Resolves when the answer is there. Rejects where it is not 2xx. */
+  /** Resolves when the answer is there. Rejects where it is not 2xx, and where the connection ends before. */
   async post(body: unknown): Promise<void> {
     const text = JSON.stringify(body);
     const answered = new Promise<number>((resolve, reject) => void (this.#waiting = { resolve, reject }));
+    this.#socket ??= this.#open();
     this.#socket.write(`${this.#head}${Buffer.byteLength(text)}\r\n\r\n${text}`);
     const status = await answered;
     if (status < 200 || status > 299) throw new Error(`an event was answered with ${status}`);
   }
 
   [Symbol.dispose](): void {
-    this.#socket.removeAllListeners('close');
-    this.#socket.destroy();
+    this.#socket?.removeAllListeners('close').destroy();
+  }
+
+  #open(): Socket {
+    const socket = connect({ host: this.#host, port: this.#port, noDelay: true });
+    socket.setEncoding('latin1');
+    socket.on('data', (text: string) => this.#read(text));
+    socket.on('error', (error) => this.#closed(socket, error));
+    socket.on('close', () => this.#closed(socket, new Error('the server closed the connection of a publisher that waited for its answer')));
+    return socket;
   }
 
   #read(text: string): void {
@@ -55,7 +60,10 @@ export class Publisher implements Disposable {
     waiting?.resolve(status);
   }
 
-  #fail(error: Error): void {
+  #closed(socket: Socket, error: Error): void {
+    if (this.#socket !== socket) return;
+    this.#socket = null;
+    this.#answer = '';
     const waiting = this.#waiting;
     this.#waiting = null;
     waiting?.reject(error);

@@ -35,8 +35,7 @@ export async function closedLoop(session: LiveSession, burst: number, seconds: n
   let rounds = 0;
   while (rounds < least || ended - began < seconds * 1e6) {
     const answered = session.publish(burst === 1 ? deal(nowMicros()) : Array.from({ length: burst }, () => deal(nowMicros())));
-    ended = await generator.mark();
-    await answered;
+    [ended] = await Promise.all([generator.mark(), answered]);
     rounds += 1;
   }
   const used = server.cpuMicros() - cpu;

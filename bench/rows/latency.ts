@@ -1,0 +1,76 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../lib/context.ts';
+import { deal } from '../lib/deals.ts';
+import type { LiveSession } from '../lib/live-subject.ts';
+import { nowMicros } from '../lib/process-figures.ts';
+import type { Figures, Row } from '../lib/row.ts';
+import { percentile } from '../lib/statistics.ts';
+import { closedLoop, fanOutStage } from './fan-out.ts';
+
+const PEER = 'graphql-ws';
+
+/** Events a second that a subject manages at most, from a closed loop. */
+async function measureMaximum(session: LiveSession, context: Context): Promise<void> {
+  const { rate } = await closedLoop(session, 1, context.options.quick ? 0.3 : 2);
+  context.notes.set(`most events a second, ${session.subject}`, rate! / session.generator.sockets);
+}
+
+/** Half of that, as an interval in microseconds. */
+function interval(context: Context, subject: string): number {
+  const most = context.notes.get(`most events a second, ${subject}`);
+  if (most === undefined) throw new Error(`the highest rate of ${subject} is not known`);
+  return 2e6 / most;
+}
+
+/**
+ * Publishes at fixed moments, whatever the server does meanwhile. An event carries the moment at which it was due, not the one at which it
+ * could be sent, so that a server that falls behind cannot hide it (coordinated omission).
+ */
+async function openLoop(session: LiveSession, every: number, seconds: number): Promise<Float64Array> {
+  const { generator } = session;
+  const events = Math.max(4, Math.round((seconds * 1e6) / every));
+  generator.count(events, true);
+  const began = nowMicros() + 10_000;
+  let posted = Promise.resolve();
+  for (let index = 0; index < events; index += 1) {
+    const due = Math.round(began + index * every);
+    const early = (due - nowMicros()) / 1_000;
+    if (early > 1) await sleep(early);
+    // One after the other on one connection: who is late waits, and its waiting counts.
+    posted = posted.then(() => session.publish(deal(due)));
+  }
+  await Promise.all([posted, generator.mark()]);
+  return (await generator.collect()).latencies;
+}
+
+export const latency: Row<LiveSession> = {
+  name: 'latency',
+  title: 'Latency from publish to receipt at half the maximum rate',
+  work:
+    `The same fan-out at half the highest rate of ${PEER}, for both; and for Millrace at half its own. Open loop, counted from the moment at ` +
+    'which an event was due until a socket has it; all sockets, so the last tenth of a percent is about the last socket.',
+  stage: fanOutStage,
+  subjects: ['millrace', PEER],
+  figures: {
+    p50: { label: 'p50', unit: 'ms', better: 'less' },
+    p99: { label: 'p99', unit: 'ms', better: 'less' },
+    max: { label: 'max', unit: 'ms', better: 'less' },
+    events: { label: 'events', unit: '/s', better: null },
+    ownP50: { label: 'p50 at half its own', unit: 'ms', better: 'less' },
+    ownP99: { label: 'p99', unit: 'ms', better: 'less' },
+    ownMax: { label: 'max', unit: 'ms', better: 'less' },
+    ownEvents: { label: 'events', unit: '/s', better: null },
+  },
+  targets: [{ text: 'p99 ≤ 0.5 × graphql-ws at the same rate', figure: 'p99', subject: 'millrace', over: PEER, atMost: 0.5 }],
+  warm: measureMaximum,
+  async measure(session, context): Promise<Figures> {
+    const seconds = context.options.quick ? 0.5 : 2.5;
+    const shared = interval(context, PEER);
+    const same = await openLoop(session, shared, seconds);
+    const figures = { p50: percentile(same, 0.5) / 1e3, p99: percentile(same, 0.99) / 1e3, max: percentile(same, 1) / 1e3, events: 1e6 / shared };
+    if (session.subject === PEER) return figures;
+    const own = interval(context, session.subject);
+    const half = await openLoop(session, own, seconds);
+    return { ...figures, ownP50: percentile(half, 0.5) / 1e3, ownP99: percentile(half, 0.99) / 1e3, ownMax: percentile(half, 1) / 1e3, ownEvents: 1e6 / own };
+  },
+};

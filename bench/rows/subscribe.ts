@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from '../lib/context.ts';
+import { ALL_DEALS, documents } from '../lib/deals.ts';
+import { LiveSession } from '../lib/live-subject.ts';
+import { nowMicros } from '../lib/process-figures.ts';
+import type { Figures, Row, Stage } from '../lib/row.ts';
+import type { ServerProcess } from '../lib/server-process.ts';
+
+const SOCKETS = 2_500;
+const FURTHER = 20;
+
+/** Each socket has its first subscription, so that what comes is further ones. */
+const subscribeStage: Stage<LiveSession> = {
+  name: `${SOCKETS} sockets, one subscription each`,
+  subjects: ['millrace', 'graphql-ws'],
+  fresh: true,
+  async open(subject, context) {
+    const session = await LiveSession.open(subject, context);
+    await session.connect(context.scale(SOCKETS));
+    await session.subscribe([JSON.stringify({ query: ALL_DEALS })]);
+    return session;
+  },
+};
+
+/** Until the server rests: a pong says that messages were read, not that all their work is done. */
+async function settled(server: ServerProcess): Promise<void> {
+  for (let before = server.cpuMicros(), now = Number.POSITIVE_INFINITY; now - before > 20_000;) {
+    before = server.cpuMicros();
+    await sleep(150);
+    now = server.cpuMicros();
+  }
+}
+
+async function measure(session: LiveSession, context: Context): Promise<Figures> {
+  const { server, generator } = session;
+  const count = context.scale(SOCKETS) * FURTHER;
+  const resident = await server.collectedBytes();
+  const cpu = server.cpuMicros();
+  const began = nowMicros();
+  await generator.subscribe({ payloads: documents(FURTHER, false), groups: 1, perSocket: FURTHER });
+  const seconds = (nowMicros() - began) / 1e6;
+  await settled(server);
+  const used = (server.cpuMicros() - cpu) / 1e6;
+  const bytes = (await server.collectedBytes()) - resident;
+  await session.expectFurther(FURTHER);
+  return { perCore: count / used, rate: count / seconds, bytes: bytes / count / 1024 };
+}
+
+export const subscribe: Row<LiveSession> = {
+  name: 'subscribe',
+  title: 'New and further subscriptions',
+  work:
+    `50,000 new subscriptions of 20 documents: 20 further ones on each of ${SOCKETS} connections, all sent at once. Subscriptions a second of server CPU, and RSS ` +
+    'after a full collection, divided by the subscriptions. One event then shows that all of them stand.',
+  stage: subscribeStage,
+  figures: {
+    perCore: { label: 'subscriptions', unit: '/s of CPU', better: 'more' },
+    rate: { label: 'subscriptions', unit: '/s', better: 'more' },
+    bytes: { label: 'RSS each', unit: 'KB', better: 'less' },
+  },
+  targets: [
+    { text: '≥ 20,000 a second a core', figure: 'perCore', subject: 'millrace', over: null, atLeast: 20_000 },
+    { text: '≤ 0.6 KB a further subscription', figure: 'bytes', subject: 'millrace', over: null, atMost: 0.6 },
+  ],
+  measure,
+};
