@@ -1,33 +1,8 @@
-import type { Counter, Gauge, Histogram } from 'prom-client';
 import { LATENCY_BUCKETS, type Metrics } from '../kit/metrics.ts';
 
-export type BrokersMetrics = {
-  readonly appended: Counter<'status'>;
-  readonly busy: Counter;
-  readonly commitSeconds: Histogram;
-  readonly commitRecords: Histogram;
-  readonly pending: Gauge;
-  readonly logBytes: Gauge;
-  readonly logRecords: Gauge;
-  readonly removed: Counter;
-  readonly lost: Counter;
-  readonly checkpointSeconds: Histogram;
-  readonly delivered: Counter<'group'>;
-  readonly settled: Counter<'group' | 'kind'>;
-  readonly lag: Gauge<'group'>;
-  readonly retries: Gauge<'group'>;
-  readonly deadLetters: Gauge;
-  readonly deadLettersAdded: Counter;
-  readonly deadLettersEvicted: Counter;
-  readonly deadLettersRedriven: Counter;
-  readonly doorRequests: Counter<'code'>;
-  readonly doorEvents: Counter<'status'>;
-  readonly doorBytes: Counter;
-  readonly doorInFlightBytes: Gauge;
-  readonly doorSeconds: Histogram;
-};
+export type BrokersMetrics = ReturnType<typeof createBrokersMetrics>;
 
-export function createBrokersMetrics(metrics: Metrics): BrokersMetrics {
+export function createBrokersMetrics(metrics: Metrics) {
   return {
     appended: metrics.counter('brokers_appended_total', 'Records given to the embedded log, by outcome', ['status']),
     busy: metrics.counter('brokers_busy_total', 'Appends refused because too many records waited for the disk'),

@@ -1,21 +1,8 @@
-import type { Counter, Gauge } from 'prom-client';
 import type { Metrics } from '../kit/metrics.ts';
 
-export type ChannelsMetrics = {
-  readonly published: Counter<'result'>;
-  readonly channels: Gauge;
-  readonly listeners: Gauge;
-  readonly historyEvents: Gauge;
-  readonly historyBytes: Gauge;
-  readonly evicted: Counter<'why'>;
-  readonly disposed: Counter;
-  readonly gaps: Counter<'why'>;
-  readonly listenerFaults: Counter;
-  readonly journalFailures: Counter;
-  readonly journalLoads: Counter;
-};
+export type ChannelsMetrics = ReturnType<typeof createChannelsMetrics>;
 
-export function createChannelsMetrics(metrics: Metrics): ChannelsMetrics {
+export function createChannelsMetrics(metrics: Metrics) {
   return {
     published: metrics.counter('channels_published_total', 'Events given to publish, by result', ['result']),
     channels: metrics.gauge('channels_open', 'Channels in memory'),

@@ -1,20 +1,10 @@
-import type { Counter, Gauge, Histogram } from 'prom-client';
 import type { Metrics } from '../kit/metrics.ts';
 
-export type RegistryMetrics = {
-  /** By kind (`push`, `deactivate`, `delete`) and outcome (`changed`, `unchanged` or an error code). */
-  readonly changes: Counter<'kind' | 'outcome'>;
-  /** Changes that another process overtook and that were tried again. */
-  readonly conflicts: Counter;
-  readonly composeSeconds: Histogram;
-  readonly releases: Counter;
-  readonly services: Gauge;
-  readonly watchers: Gauge;
-  readonly requests: Counter<'path' | 'status'>;
-};
+export type RegistryMetrics = ReturnType<typeof createRegistryMetrics>;
 
-export function createRegistryMetrics(metrics: Metrics): RegistryMetrics {
+export function createRegistryMetrics(metrics: Metrics) {
   return {
+    /** By kind (`push`, `deactivate`, `delete`) and outcome (`changed`, `unchanged` or an error code). */
     changes: metrics.counter('registry_changes_total', 'Changes asked for, by kind and outcome', ['kind', 'outcome']),
     conflicts: metrics.counter('registry_conflicts_total', 'Changes overtaken by another process and tried again'),
     composeSeconds: metrics.histogram(
