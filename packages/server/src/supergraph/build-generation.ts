@@ -17,6 +17,7 @@ import {
   type OperationDocument, type OperationLimits, checkLimits, fieldsWrittenOut, normalise, parseOperations, rootFields, selectOperation, splitIntrospection, withCode,
 } from './operation-document.ts';
 import { createPassthroughPlan } from './passthrough-plan.ts';
+import { PartialUnions } from './partial-unions.ts';
 import { type CompiledPlan, compilePlan } from './plan-compiler.ts';
 import type { PlannedGraph, Planner } from './planner.ts';
 import { CompiledOperation } from './prepared-operation.ts';
@@ -70,6 +71,7 @@ class ReleaseGeneration implements BuiltGeneration {
   readonly #graph: PlannedGraph;
   readonly #client: SubgraphClient;
   readonly #executor: PlanExecutor;
+  readonly #unions: PartialUnions;
   readonly #inFlight: InFlight | null;
   readonly #prepared: BoundedCache<string, Promise<Prepared>>;
   readonly #rules: readonly ValidationRule[];
@@ -88,6 +90,7 @@ class ReleaseGeneration implements BuiltGeneration {
       client: this.#client, clock: settings.clock, windowMs: settings.batchWindowMs, representationsMax: settings.batchMax, ...(metrics ? { metrics } : {}),
     });
     this.#executor = new PlanExecutor({ client: this.#client, relations: new TypeRelations(release.supergraphSdl), batcher });
+    this.#unions = new PartialUnions(release.supergraphSdl);
     this.#inFlight = settings.shareQueries ? new InFlight(() => metrics?.shared.inc()) : null;
     this.#prepared = new BoundedCache(settings.preparedMax, settings.preparedBytesMax);
     this.#rules = settings.introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
@@ -165,7 +168,8 @@ class ReleaseGeneration implements BuiltGeneration {
   }
 
   async #planOne(data: OperationDocument): Promise<CompiledPlan> {
-    return compilePlan((await this.#graph.plan(normalise(data), data.operation.name?.value ?? null)).node);
+    const { node } = await this.#graph.plan(normalise(data), data.operation.name?.value ?? null);
+    return compilePlan(this.#unions.restore(node, data));
   }
 
   #subscription(selected: OperationDocument, plan: CompiledPlan, operation: CompiledOperation): SubscriptionPlan | null {
