@@ -50,7 +50,10 @@ export class Changes {
   }
 
   make(request: ChangeRequest): Promise<ChangeResult> {
-    if (this.#waiting >= QUEUE_MAX) return Promise.reject(busy());
+    if (this.#waiting >= QUEUE_MAX) {
+      this.#metrics.changes.inc({ kind: kindOf(request), outcome: registryErrors.REGISTRY_BUSY.code });
+      return Promise.reject(busy());
+    }
     this.#waiting += 1;
     const work = this.#tail
       .then(() => this.#make(request))
@@ -67,7 +70,7 @@ export class Changes {
   }
 
   async #make(request: ChangeRequest): Promise<ChangeResult> {
-    const kind = request.writes[0]?.kind ?? 'push';
+    const kind = kindOf(request);
     try {
       const result = await this.#retried(request);
       this.#metrics.changes.inc({ kind, outcome: result.changed ? 'changed' : 'unchanged' });
@@ -107,6 +110,10 @@ export class Changes {
       throw thrown;
     }
   }
+}
+
+function kindOf({ writes }: ChangeRequest): Write['kind'] {
+  return writes[0]?.kind ?? 'push';
 }
 
 function busy(): MillraceError {

@@ -278,6 +278,8 @@ describe('pushes', () => {
       code: 'REGISTRY_BUSY',
       spec: { http: 503 },
     });
+    const { values } = await registry.metrics.changes.get();
+    expect(values).toContainEqual(expect.objectContaining({ labels: { kind: 'push', outcome: 'REGISTRY_BUSY' }, value: 1 }));
     letGo();
     expect(await Promise.all(waiting)).toHaveLength(1000);
   });
