@@ -1,13 +1,14 @@
-import { Pool } from 'undici';
 import { type Clock, systemClock } from '../kit/clock.ts';
 import { type ErrorSpec, MillraceError } from '../kit/errors.ts';
 import { CLOSED, type Circuit, type CircuitRules, admit, settle } from './circuit.ts';
 import { supergraphErrors } from './errors.ts';
 import type { SubgraphAnswer, SubgraphClient, SubgraphRequest } from './generation.ts';
 import { readGraphqlAnswer } from './graphql-answer.ts';
-import { type Exchange, exchange } from './http-exchange.ts';
+import type { Exchange, Exchanger } from './http-exchange.ts';
+import { KeepAlivePool } from './keep-alive-pool.ts';
 import type { SupergraphMetrics } from './metrics.ts';
 import type { SubgraphTarget } from './release.ts';
+import { UndiciExchanger } from './undici-exchanger.ts';
 import { type UpstreamOptions, Upstreams } from './upstreams.ts';
 
 export type SubgraphClientOptions = {
@@ -61,7 +62,7 @@ function metricsOf(metrics: SupergraphMetrics, name: string) {
 
 class HttpSubgraphClient implements SubgraphClient {
   readonly #subgraphs = new Map<string, Subgraph>();
-  readonly #pools = new Map<string, Pool>();
+  readonly #pools = new Map<string, Exchanger>();
   readonly #clock: Clock;
   readonly #options: SubgraphClientOptions;
   readonly #rules: CircuitRules;
@@ -118,7 +119,7 @@ class HttpSubgraphClient implements SubgraphClient {
     return admitted ? null : failure('SUBGRAPH_OPEN_CIRCUIT', request, 'failed repeatedly and is left alone for some seconds');
   }
 
-  #send(subgraph: Subgraph, origin: string, request: SubgraphRequest, retries: number, done: (result: SubgraphAnswer | MillraceError) => void): void {
+  #send(subgraph: Subgraph, origin: string, request: SubgraphRequest, retries: number, done: (result: SubgraphAnswer | MillraceError) => void, fresh = false): void {
     subgraph.metrics?.requests.inc();
     const exchanged = {
       path: subgraph.path,
@@ -127,12 +128,13 @@ class HttpSubgraphClient implements SubgraphClient {
       signal: request.signal,
       timeoutMs: request.deadline - this.#clock.monotonic(),
       responseBytesMax: this.#options.responseBytesMax ?? SUBGRAPH_CLIENT_DEFAULTS.responseBytesMax,
+      fresh,
     };
-    exchange(this.#pool(origin), exchanged, this.#clock, (result) => {
+    this.#exchanger(origin).post(exchanged, (result) => {
       // A kept-alive connection may be closed by the other side just as a request leaves on it; a query may be sent again, a mutation not.
       if (result.kind === 'broken' && result.beforeAnswer && retries > 0 && request.deadline > this.#clock.monotonic()) {
         subgraph.metrics?.retries.inc();
-        this.#send(subgraph, origin, request, retries - 1, done);
+        this.#send(subgraph, origin, request, retries - 1, done, true);
       } else done(readExchange(result, request));
     });
   }
@@ -151,20 +153,19 @@ class HttpSubgraphClient implements SubgraphClient {
     else metrics.seconds.observe((now - started) / 1000);
   }
 
-  #pool(origin: string): Pool {
-    let pool = this.#pools.get(origin);
-    if (!pool) {
+  #exchanger(origin: string): Exchanger {
+    let exchanger = this.#pools.get(origin);
+    if (!exchanger) {
       const connections = this.#options.connectionsMax ?? SUBGRAPH_CLIENT_DEFAULTS.connectionsMax;
-      // Deadlines are ours; undici's own time-outs would end a request earlier, with another code.
-      pool = new Pool(origin, { connections, headersTimeout: 0, bodyTimeout: 0 });
-      this.#pools.set(origin, pool);
+      exchanger = origin.startsWith('https:') ? new UndiciExchanger(origin, connections, this.#clock) : new KeepAlivePool(origin, connections, this.#clock);
+      this.#pools.set(origin, exchanger);
     }
-    return pool;
+    return exchanger;
   }
 
   async close(): Promise<void> {
     this.#upstreams.close();
-    await Promise.all([...this.#pools.values()].map((pool) => pool.destroy()));
+    await Promise.all([...this.#pools.values()].map((exchanger) => exchanger.close()));
   }
 }
 
