@@ -19,9 +19,11 @@ export type PipelineOptions = {
   readonly timeoutMs: number;
   /** Hand the caller's bearer token to subgraphs. */
   readonly forwardAuthorization: boolean;
+  /** Several callers may get the same result object: then its text is made once. */
+  readonly sharedResults: boolean;
 };
 
-export const PIPELINE_DEFAULTS: PipelineOptions = { timeoutMs: 30_000, forwardAuthorization: true };
+export const PIPELINE_DEFAULTS: PipelineOptions = { timeoutMs: 30_000, forwardAuthorization: true, sharedResults: false };
 
 export type PipelineDeps = {
   readonly generations: Generations;
@@ -53,6 +55,8 @@ class Pipeline implements OperationPipeline {
   readonly #options: PipelineOptions;
   readonly #mask: ErrorMask;
   readonly #callers: Callers;
+  /** Of results without errors: those who share an execution get one object, and one text. */
+  readonly #texts = new WeakMap<ExecutionResult, string>();
 
   /**
    * The one list of steps for HTTP, WebSocket and SSE. The identity is verified and the request id given before it starts: see
@@ -179,7 +183,12 @@ class Pipeline implements OperationPipeline {
 
   #text(result: ExecutionResult, requestId: string): string {
     const { data, errors, extensions } = result;
-    if (!errors?.length) return JSON.stringify(extensions ? { data, extensions } : { data });
+    if (!errors?.length) {
+      const known = this.#options.sharedResults ? this.#texts.get(result) : undefined;
+      const text = known ?? JSON.stringify(extensions ? { data, extensions } : { data });
+      if (this.#options.sharedResults && known === undefined) this.#texts.set(result, text);
+      return text;
+    }
     const shown = this.#mask.ofResult(errors, requestId);
     return JSON.stringify({ errors: shown, ...(data === undefined ? {} : { data }), ...(extensions ? { extensions } : {}) });
   }

@@ -33,6 +33,7 @@ export async function openGraph(base: Base): Promise<Graph> {
     metrics: createSupergraphMetrics(metrics),
     limits: rooms.operations,
     introspection: config.gateway.introspection,
+    shareQueries: config.gateway.shareQueries,
     suggestions: config.mode === 'dev',
     batchWindowMs: config.enrichment.batchWindow,
     batchMax: config.enrichment.maxBatch,

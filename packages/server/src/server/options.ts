@@ -228,6 +228,11 @@ export const options = {
       default: true,
       doc: 'Whether the caller\'s token is handed to subgraphs as `authorization`. Without it they are told tenant, user and roles in `millrace-` headers alone.',
     }),
+    shareQueries: option({
+      kind: boolean(),
+      default: false,
+      doc: 'Whether queries that are alike in document, variables and caller share one execution while it is under way. Never mutations, and never across callers who may see different things. The subgraphs see the headers of the first.',
+    }),
     introspection: option({ kind: boolean(), default: true, doc: 'Whether clients may ask for the schema.' }),
     graphiql: option({ kind: boolean(), default: false, dev: true, doc: 'Whether browsers that open `/graphql` get the explorer.' }),
   },

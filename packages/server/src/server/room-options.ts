@@ -92,7 +92,7 @@ function clientSide({ live, enrichment, gateway, transports, drainWindow }: Conf
       directivesMax: gateway.maxDirectives,
       fieldsMax: gateway.maxFields,
     },
-    pipeline: { timeoutMs: gateway.timeout, forwardAuthorization: gateway.forwardAuthorization },
+    pipeline: { timeoutMs: gateway.timeout, forwardAuthorization: gateway.forwardAuthorization, sharedResults: gateway.shareQueries },
     graphqlWs: {
       maxMessageBytes: transports.maxMessageBytes,
       initTimeoutMs: transports.initTimeout,
