@@ -41,3 +41,18 @@ describe('a union of which each subgraph has members of its own', () => {
     expect(await graph.query(query, { on: false })).toEqual({ data: { t: {} } });
   });
 });
+
+it('is not asked of a subgraph where the field is one member only', async () => {
+  const graph = await testGraph({
+    narrow: {
+      sdl: federated('type Query { last: Entry @shareable first: Note @shareable } union Entry = Note | Call type Note @shareable { text: String } type Call { minutes: Int }'),
+      resolvers: { Query: { last: () => call, first: () => note } },
+    },
+    wide: {
+      sdl: federated('type Query { first: Entry @shareable } union Entry = Note | Mail type Note @shareable { text: String } type Mail { subject: String }'),
+      resolvers: { Query: { first: () => note } },
+    },
+  });
+  expect(await graph.query('{ last { ... on Call { minutes } } first { ... on Note { text } ... on Call { minutes } } }')).toEqual({ data: { last: { minutes: 4 }, first: { text: 'hello' } } });
+  await graph.close();
+});

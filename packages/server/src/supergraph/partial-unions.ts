@@ -91,7 +91,7 @@ class Walk {
       const definition = this.#types.get(type)?.fields?.find((field) => field.name.value === selection.name.value);
       const sets = below.flatMap((field) => (field.selectionSet ? [field.selectionSet] : []));
       if (!definition || sets.length === 0) return selection;
-      return { ...selection, selectionSet: this.#below(namedType(definition.type), sets, selection.selectionSet) };
+      return { ...selection, selectionSet: this.#below(typeIn(definition, this.#graph), sets, selection.selectionSet) };
     });
     return { ...fetch, selections };
   }
@@ -128,6 +128,13 @@ function resolvedIn(type: ObjectTypeDefinitionNode, field: FieldDefinitionNode, 
   const here = (directive: ConstDirectiveNode): boolean => text(directive, 'graph') === graph;
   if (joins.length === 0) return (type.directives ?? []).some((directive) => directive.name.value === 'join__type' && here(directive));
   return joins.some((directive) => here(directive) && directive.arguments?.every((arg) => arg.name.value === 'graph' || arg.name.value === 'type'));
+}
+
+/** The subgraph may know the field as less than the supergraph says: one member instead of the union. */
+function typeIn(field: FieldDefinitionNode, graph: string): string {
+  const join = field.directives?.find((directive) => directive.name.value === 'join__field' && text(directive, 'graph') === graph);
+  const own = join ? text(join, 'type') : null;
+  return own === null ? namedType(field.type) : own.replaceAll(/[[\]!]/g, '');
 }
 
 /** Fields of a selection, fragments written out; with `member`, those that stand under a condition on it and under no other. */
