@@ -18,6 +18,7 @@ import {
 } from './operation-document.ts';
 import { createPassthroughPlan } from './passthrough-plan.ts';
 import { PartialUnions } from './partial-unions.ts';
+import { plannerNames } from './planner-names.ts';
 import { type CompiledPlan, compilePlan } from './plan-compiler.ts';
 import type { PlannedGraph, Planner } from './planner.ts';
 import { CompiledOperation } from './prepared-operation.ts';
@@ -53,7 +54,16 @@ export type BuiltGeneration = Generation & { dispose(): Promise<void> };
 
 /** Builds everything a release needs beside the running one. Rejects where the release cannot be executed; then nothing is left behind. */
 export async function buildGeneration(settings: GenerationSettings): Promise<BuiltGeneration> {
-  const graph = await settings.planner.build(settings.release.supergraphSdl);
+  const names = plannerNames(settings.release.supergraphSdl);
+  const built = await settings.planner.build(names.supergraphSdl);
+  const graph: PlannedGraph = {
+    consumerSchema: built.consumerSchema,
+    plan: async (query, operationName) => {
+      const plan = await built.plan(query, operationName);
+      return plan.node ? { ...plan, node: names.restore(plan.node) } : plan;
+    },
+    dispose: () => built.dispose(),
+  };
   try {
     return new ReleaseGeneration(settings, graph);
   } catch (error) {

@@ -1,5 +1,6 @@
 import { QueryPlanner } from '@graphql-hive/router-query-planner';
 import type { GraphQLError } from 'graphql';
+import { plannerNames } from './planner-names.ts';
 
 const NO_LABELS = new Set<string>();
 
@@ -17,7 +18,7 @@ export function confirmUnsatisfiable(errors: readonly GraphQLError[], supergraph
   if (!errors.some(blamesRequires)) return errors;
   let planner: QueryPlanner;
   try {
-    planner = new QueryPlanner(supergraphSdl);
+    planner = new QueryPlanner(plannerNames(supergraphSdl).supergraphSdl);
   } catch {
     return errors;
   }
