@@ -26,7 +26,9 @@ async function measureAll(options: Options): Promise<Results> {
   const facts = { machine: machine(), revision: revision(product), began: new Date(), quick: options.quick };
   say(`${describeMachine(facts.machine)}\n`);
   const context = createContext(options, product);
-  const lanes = (row: AnyRow): readonly Lane[] => (row.subjects ?? row.stage.subjects).map((subject) => ({ label: subject, subject, context }));
+  const wanted = (subject: string): boolean => options.only.length === 0 || options.only.includes(subject);
+  const lanes = (row: AnyRow): readonly Lane[] =>
+    (row.subjects ?? row.stage.subjects).filter(wanted).map((subject) => ({ label: subject, subject, context }));
   return assemble(await runRows(chosen(options.names), options.runs, lanes, say), facts);
 }
 

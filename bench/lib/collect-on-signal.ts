@@ -3,4 +3,9 @@ import { runInNewContext } from 'node:vm';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
-process.on('SIGUSR2', collect);
+// Without arguments: any argument asks for a small collection only.
+process.on('SIGUSR2', () => {
+  collect();
+  const { heapUsed, external } = process.memoryUsage();
+  process.stdout.write(`{"collected":${heapUsed + external}}\n`);
+});

@@ -45,8 +45,17 @@ export class LiveSession implements AsyncDisposable {
     return BARE.has(this.subject);
   }
 
-  async connect(sockets: number): Promise<void> {
-    await this.generator.connect({ url: this.#url, sockets, init: this.bare ? null : '{"authorization":"Bearer §token"}' });
+  async connect(sockets: number, generator = this.generator): Promise<void> {
+    await generator.connect({ url: this.#url, sockets, init: this.bare ? null : '{"authorization":"Bearer §token"}' });
+  }
+
+  /** Clients that come, subscribe and go, so that what a server builds up once is there before its memory is measured. */
+  async guests(sockets: number, payload: string): Promise<void> {
+    await using generator = new Generator(1);
+    await this.connect(sockets, generator);
+    if (!this.bare) await generator.subscribe({ payloads: [payload], groups: 1, perSocket: 1 });
+    await this.publish(deal(nowMicros()));
+    await sleep(300);
   }
 
   /** The same on every socket, or payload by payload and group by group. Returns when one event has reached every subscription. */

@@ -8,6 +8,8 @@ export type Options = {
   readonly compare: string | null;
   /** The commit whose Millrace is measured, in a worktree; null: the working tree. */
   readonly at: string | null;
+  /** Only these subjects; empty: all. */
+  readonly only: readonly string[];
   readonly list: boolean;
   readonly help: boolean;
   /** How long the memory row sends traffic before it measures again, in seconds. */
@@ -25,6 +27,7 @@ export const HELP = `npm run bench -- [NAME…] [flags]
   --quick          a smoke test: one run, a tenth of the sockets. Its figures mean nothing
   --json           print the results as JSON instead of tables
   --compare REF    say what changed since a commit, from its stored results, or by running that commit in a worktree beside
+  --only A;B       only these subjects, such as millrace;graphql-ws
   --at REF         measure the Millrace of a commit instead of the working tree's
   --traffic SEC    seconds of traffic in the memory row (default 20; the full test is 600)
   --profile DIR    write V8's CPU profiles of Millrace into DIR. Makes Millrace slower: do not compare its figures then
@@ -42,6 +45,7 @@ export function readOptions(argv: readonly string[], results: string): Options {
       json: { type: 'boolean', default: false },
       compare: { type: 'string' },
       at: { type: 'string' },
+      only: { type: 'string' },
       list: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
       traffic: { type: 'string' },
@@ -57,11 +61,12 @@ export function readOptions(argv: readonly string[], results: string): Options {
     json: values.json,
     compare: values.compare ?? null,
     at: values.at ?? null,
+    only: values.only?.split(';') ?? [],
     list: values.list,
     help: values.help,
     trafficSeconds: whole('--traffic', values.traffic, quick ? 2 : 20, 86_400),
     profile: values.profile ?? null,
-    store: values['no-store'] || quick || values.profile !== undefined ? null : results,
+    store: values['no-store'] || quick || values.profile !== undefined || values.only !== undefined ? null : results,
   };
 }
 

@@ -18,13 +18,18 @@ export type ServerOptions = {
   readonly nodeFlags?: readonly string[];
 };
 
+/** Who waits for a line of standard output. */
+type Lines = { collected: (heap: number) => void };
+
 /** One server under test: a process of its own on its own core. Its first JSON line on standard output says that it is ready. */
 export class ServerProcess implements AsyncDisposable {
   readonly ready: Readonly<Record<string, unknown>>;
   readonly #child: ChildProcess;
   readonly #log: { text: string };
+  readonly #lines: Lines;
 
-  private constructor(child: ChildProcess, ready: Readonly<Record<string, unknown>>, log: { text: string }) {
+  private constructor(child: ChildProcess, ready: Readonly<Record<string, unknown>>, log: { text: string }, lines: Lines) {
+    this.#lines = lines;
     this.#child = child;
     this.ready = ready;
     this.#log = log;
@@ -38,15 +43,19 @@ export class ServerProcess implements AsyncDisposable {
       ...(cwd === undefined ? {} : { cwd }),
     });
     const log = { text: '' };
+    const lines: Lines = { collected: () => undefined };
     child.stderr.on('data', (chunk: Buffer) => void (log.text = (log.text + chunk.toString()).slice(-20_000)));
     const ready = await new Promise<Readonly<Record<string, unknown>>>((resolve, reject) => {
       createInterface({ input: child.stdout }).on('line', (line) => {
-        if (line.startsWith('{')) resolve(JSON.parse(line) as Record<string, unknown>);
+        if (!line.startsWith('{')) return;
+        const message = JSON.parse(line) as Record<string, unknown>;
+        if (typeof message['collected'] === 'number') lines.collected(message['collected']);
+        else resolve(message);
       });
       child.once('error', reject);
       child.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code} before it was ready:\n${log.text}`)));
     });
-    return new ServerProcess(child, ready, log);
+    return new ServerProcess(child, ready, log, lines);
   }
 
   get pid(): number {
@@ -65,13 +74,16 @@ export class ServerProcess implements AsyncDisposable {
     return residentBytes(this.pid);
   }
 
-  /** RSS after full collections: what is really held. */
-  async collectedBytes(): Promise<number> {
+  /** After full collections: RSS, and what JavaScript itself holds (heap and buffers), which knows neither malloc nor sockets. */
+  async collected(): Promise<{ readonly resident: number; readonly heap: number }> {
+    let heap = Number.NaN;
     for (let round = 0; round < 3; round += 1) {
+      const told = new Promise<number>((resolve) => void (this.#lines.collected = resolve));
       this.#child.kill('SIGUSR2');
-      await sleep(700);
+      heap = await told;
+      await sleep(200);
     }
-    return this.residentBytes();
+    return { resident: this.residentBytes(), heap };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

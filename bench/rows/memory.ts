@@ -17,31 +17,45 @@ const memoryStage: Stage<LiveSession> = {
 async function measure(session: LiveSession, context: Context): Promise<Figures> {
   const { server, generator } = session;
   const count = context.scale(CONNECTIONS);
-  const empty = await server.collectedBytes();
+  const payload = JSON.stringify({ query: ALL_DEALS });
+  await session.guests(context.scale(500), payload);
+  const empty = await server.collected();
   await session.connect(count);
-  await session.subscribe([JSON.stringify({ query: ALL_DEALS })]);
+  await session.subscribe([payload]);
   const atOnce = server.residentBytes();
-  const idle = await server.collectedBytes();
+  const idle = await server.collected();
   const traffic = await closedLoop(session, 1, context.options.trafficSeconds);
   const busy = server.residentBytes();
-  const after = await server.collectedBytes();
+  const after = await server.collected();
   generator.check();
-  const each = (bytes: number): number => (bytes - empty) / count / 1024;
-  return { idle: each(idle), after: each(after), growth: after / idle, garbage: each(atOnce), busy: each(busy), empty: empty / 1e6, deliveries: traffic['rate']! };
+  const each = (bytes: number): number => (bytes - empty.resident) / count / 1024;
+  return {
+    idle: each(idle.resident),
+    heap: (idle.heap - empty.heap) / count / 1024,
+    after: each(after.resident),
+    growth: after.resident / idle.resident,
+    heapGrowth: after.heap / idle.heap,
+    garbage: each(atOnce),
+    busy: each(busy),
+    empty: empty.resident / 1e6,
+    deliveries: traffic['rate']!,
+  };
 }
 
 export const memory: Row<LiveSession> = {
   name: 'memory',
   title: `Memory per connection at ${CONNECTIONS.toLocaleString('en-US')} connections`,
   work:
-    'One subscription on each connection, every connection its own user. RSS over the empty server, divided by the connections: after a full collection, idle ' +
+    'One subscription on each connection, every connection its own user. RSS over the empty server (which had some guests before), divided by the connections: after a full collection, idle ' +
     'and after some traffic (`--traffic SEC`; the full test is 600), and as it stands without one. A collection is asked of every subject alike.',
   stage: memoryStage,
   maxRuns: 1,
   figures: {
     idle: { label: 'idle', unit: 'KB', better: 'less' },
+    heap: { label: 'JS heap, idle', unit: 'KB', better: 'less' },
     after: { label: 'after traffic', unit: 'KB', better: 'less' },
     growth: { label: 'RSS after/idle', unit: '', better: 'less' },
+    heapGrowth: { label: 'JS heap after/idle', unit: '', better: 'less' },
     garbage: { label: 'uncollected, connected', unit: 'KB', better: 'less' },
     busy: { label: 'uncollected, in traffic', unit: 'KB', better: 'less' },
     empty: { label: 'empty server', unit: 'MB', better: 'less' },

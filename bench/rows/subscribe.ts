@@ -34,16 +34,16 @@ async function settled(server: ServerProcess): Promise<void> {
 async function measure(session: LiveSession, context: Context): Promise<Figures> {
   const { server, generator } = session;
   const count = context.scale(SOCKETS) * FURTHER;
-  const resident = await server.collectedBytes();
+  const before = await server.collected();
   const cpu = server.cpuMicros();
   const began = nowMicros();
   await generator.subscribe({ payloads: documents(FURTHER, false), groups: 1, perSocket: FURTHER });
   const seconds = (nowMicros() - began) / 1e6;
   await settled(server);
   const used = (server.cpuMicros() - cpu) / 1e6;
-  const bytes = (await server.collectedBytes()) - resident;
+  const after = await server.collected();
   await session.expectFurther(FURTHER);
-  return { perCore: count / used, rate: count / seconds, bytes: bytes / count / 1024 };
+  return { perCore: count / used, rate: count / seconds, bytes: (after.resident - before.resident) / count / 1024, heap: (after.heap - before.heap) / count / 1024 };
 }
 
 export const subscribe: Row<LiveSession> = {
@@ -57,6 +57,7 @@ export const subscribe: Row<LiveSession> = {
     perCore: { label: 'subscriptions', unit: '/s of CPU', better: 'more' },
     rate: { label: 'subscriptions', unit: '/s', better: 'more' },
     bytes: { label: 'RSS each', unit: 'KB', better: 'less' },
+    heap: { label: 'JS heap each', unit: 'KB', better: 'less' },
   },
   targets: [
     { text: '≥ 20,000 a second a core', figure: 'perCore', subject: 'millrace', over: null, atLeast: 20_000 },
