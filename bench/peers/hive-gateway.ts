@@ -9,11 +9,13 @@ const [file = '', planner, share] = process.argv.slice(2);
 
 const gateway = createGatewayRuntime({
   supergraph: readFileSync(file, 'utf8'),
-  logging: true,maskedErrors:false,
+  logging: false,
   landingPage: false,
   graphiql: false,
   ...(planner === 'rust' ? { unifiedGraphHandler } : {}),
   inboundInflightRequestDeduplication: share === 'share',
+  // On by default there: without it the peer too does the whole work of every request.
+  transportEntries: { '*.http': { options: { deduplicateInflightRequests: share === 'share' } } },
 });
 
 const server = createServer((req, res) => void gateway(req, res));

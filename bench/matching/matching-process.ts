@@ -1,0 +1,100 @@
+import type { LiveEvent } from '../../packages/server/src/events/live-event.ts';
+import { FieldLayout } from '../../packages/server/src/live/filter-values.ts';
+import { compileMatcher, type Matcher } from '../../packages/server/src/live/matcher.ts';
+import { LIVE_LIMITS } from '../../packages/server/src/live/options.ts';
+import { type Indexed, SubscriptionIndex } from '../../packages/server/src/live/subscription-index.ts';
+import { dealType, liveEvent } from '../../packages/server/src/live/testing.ts';
+
+/**
+ * Subscriptions in one process: 40 % by id, 40 % by equality, 10 % by range, 10 % by text. The universe of ids and values grows with their
+ * number, so that an event concerns about ten of them whatever it is, and the cost of looking is told apart from that of finding.
+ */
+export const SIZES = [1_000, 10_000, 100_000, 1_000_000] as const;
+
+export type MatchingFigures = { readonly size: number; readonly microsPerEvent: number; readonly matchesPerEvent: number };
+
+type Args = Readonly<Record<string, unknown>>;
+const type = dealType();
+const layout = new FieldLayout(type);
+
+const universe = (size: number): number => Math.max(1, Math.round(size / 10));
+const name = (n: number): string => `Deal ${String(n).padStart(7, '0')} `;
+
+function argsOf(index: number, size: number): Args {
+  const kinds = universe(size);
+  const nth = Math.floor(index / 10);
+  const kind = index % 10;
+  if (kind < 4) return { ids: [`d${nth % kinds}`] };
+  if (kind < 8) return { filter: { stageId: { eq: `s${(nth * 7 + kind) % kinds}` } } };
+  if (kind === 8) return { filter: { value: { gte: nth, lt: nth + 1 } } };
+  return { filter: { title: nth % 2 === 0 ? { startsWith: name(nth) } : { contains: name(nth).slice(5) } } };
+}
+
+function eventOf(n: number, size: number): LiveEvent {
+  const kinds = universe(size);
+  const at = (n * 7919) % kinds;
+  return liveEvent({ key: `d${at}`, entity: { id: `d${at}`, stage_id: `s${at}`, value: at + 0.5, title: `${name(at)}of the plan` } });
+}
+
+class Entry implements Indexed {
+  stamp = 0;
+  readonly matcher: Matcher;
+  constructor(matcher: Matcher) {
+    this.matcher = matcher;
+  }
+}
+
+type Match = (event: LiveEvent) => number;
+
+function indexed(size: number): Match {
+  const index = new SubscriptionIndex<Entry>(layout);
+  for (let i = 0; i < size; i++) index.add(new Entry(compileMatcher(type, 'dealEvent', argsOf(i, size), layout, LIVE_LIMITS)));
+  let found = 0;
+  const visit = (): void => void (found += 1);
+  return (event) => {
+    found = 0;
+    index.match(event, visit);
+    return found;
+  };
+}
+
+/** Every subscription has a function that is asked about every event, as `withFilter` has it; without its promises, which cost more. */
+function scanned(size: number): Match {
+  const filters = Array.from({ length: size }, (_, i) => filterOf(argsOf(i, size)));
+  return (event) => {
+    let found = 0;
+    for (const filter of filters) if (filter(event)) found += 1;
+    return found;
+  };
+}
+
+function filterOf(args: Args): (event: LiveEvent) => boolean {
+  const ids = args['ids'] as readonly string[] | undefined;
+  if (ids) return (event) => ids.includes(event.key ?? '');
+  const filter = args['filter'] as Readonly<Record<string, Readonly<Record<string, string | number>>>>;
+  const { stageId, value, title } = filter;
+  if (stageId) return (event) => event.entity['stage_id'] === stageId['eq'];
+  if (value) return (event) => Number(event.entity['value']) >= Number(value['gte']) && Number(event.entity['value']) < Number(value['lt']);
+  const { startsWith, contains } = title ?? {};
+  if (startsWith !== undefined) return (event) => String(event.entity['title']).startsWith(String(startsWith));
+  return (event) => String(event.entity['title']).includes(String(contains));
+}
+
+function measure(match: Match, size: number, seconds: number): MatchingFigures {
+  const events = Array.from({ length: Math.min(2_000, universe(size)) }, (_, n) => eventOf(n, size));
+  let matches = 0;
+  let count = 0;
+  const began = performance.now();
+  let ended = began;
+  while (ended - began < seconds * 1000) {
+    for (let i = 0; i < 20; i++) matches += match(events[count++ % events.length]!);
+    ended = performance.now();
+  }
+  return { size, microsPerEvent: ((ended - began) * 1000) / count, matchesPerEvent: matches / count };
+}
+
+const make = process.argv[2] === 'index' ? indexed : scanned;
+const subjects = SIZES.map((size) => ({ size, match: make(size) }));
+for (const { size, match } of subjects) measure(match, size, 0.2);
+process.on('message', (seconds: number) => process.send!(subjects.map(({ size, match }) => measure(match, size, seconds))));
+process.send!('ready');

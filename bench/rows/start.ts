@@ -1,0 +1,49 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ROOT } from '../lib/machine.ts';
+import type { Row } from '../lib/row.ts';
+import { ServerProcess } from '../lib/server-process.ts';
+
+type Warm = AsyncDisposable & { readonly data: string };
+
+function dev(data: string): Promise<ServerProcess> {
+  const config = join(ROOT, 'examples/crm/supergraph.yaml');
+  return ServerProcess.start({ args: [join(ROOT, 'packages/server/bin/millrace.js'), 'dev', '--json', '--port', '0', '--data', data, '--supergraph-config', config], cwd: data });
+}
+
+export const start: Row<Warm> = {
+  name: 'start',
+  title: 'From the command to ready',
+  work: '`millrace dev` with the three schemas of the CRM example and a data folder that has been used before: from the start of the process to the line that says ready. RSS after three idle seconds, and after full collections.',
+  stage: {
+    name: 'a data folder that has been used before',
+    subjects: ['millrace dev'],
+    async open() {
+      const data = mkdtempSync(join(tmpdir(), 'bench-start-'));
+      await using first = await dev(data);
+      void first;
+      return { data, [Symbol.asyncDispose]: async () => rmSync(data, { recursive: true, force: true }) };
+    },
+  },
+  figures: {
+    ready: { label: 'ready after', unit: 's', better: 'less' },
+    cpu: { label: 'CPU until ready', unit: 's', better: 'less' },
+    idle: { label: 'idle RSS', unit: 'MB', better: 'less' },
+    collected: { label: 'RSS after collections', unit: 'MB', better: 'less' },
+  },
+  targets: [
+    { text: 'ready within 1.5 s', figure: 'ready', subject: 'millrace dev', over: null, atMost: 1.5 },
+    { text: 'idle RSS ≤ 130 MB', figure: 'idle', subject: 'millrace dev', over: null, atMost: 130 },
+  ],
+  async measure({ data }) {
+    const began = performance.now();
+    await using server = await dev(data);
+    const ready = (performance.now() - began) / 1000;
+    const cpu = server.cpuMicros() / 1e6;
+    await sleep(3_000);
+    const idle = server.residentBytes();
+    return { ready, cpu, idle: idle / 2 ** 20, collected: (await server.collected()).resident / 2 ** 20 };
+  },
+};
