@@ -14,7 +14,13 @@ type Deal @key(fields: "id") @live(topic: "crm.deals", tenant: "company_id") {
 
 let published = 0;
 
-export async function post(millrace: Millrace, token: string, topic: string | null, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+export async function post(
+  millrace: Millrace,
+  token: string,
+  topic: string | null,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   const url = new URL(millrace.addresses.events);
   if (topic !== null) url.searchParams.set('topic', topic);
   return fetch(url, {

@@ -33,7 +33,11 @@ export type Millrace = {
 };
 
 /** Starts `millrace dev --json` and resolves with the addresses of its ready line. */
-export async function startMillrace(options: { readonly data: string; readonly args?: readonly string[]; readonly env?: Record<string, string> }): Promise<Millrace> {
+export async function startMillrace(options: {
+  readonly data: string;
+  readonly args?: readonly string[];
+  readonly env?: Record<string, string>;
+}): Promise<Millrace> {
   const child = spawn(NODE, [CLI, 'dev', '--json', '--port', '0', '--data', options.data, ...(options.args ?? [])], {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: options.data,
@@ -59,8 +63,15 @@ export async function startMillrace(options: { readonly data: string; readonly a
 }
 
 /** Runs one CLI command to its end. */
-export async function cli(args: readonly string[], options: { readonly cwd?: string; readonly input?: string; readonly env?: Record<string, string> } = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(NODE, [CLI, ...args], { cwd: options.cwd ?? ROOT, stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } });
+export async function cli(
+  args: readonly string[],
+  options: { readonly cwd?: string; readonly input?: string; readonly env?: Record<string, string> } = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const child = spawn(NODE, [CLI, ...args], {
+    cwd: options.cwd ?? ROOT,
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.env },
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => void (stdout += chunk.toString()));
@@ -81,11 +92,20 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-export async function pushSchema(registry: string, token: string, service: { readonly name: string; readonly sdl: string; readonly url?: string; readonly version?: string }): Promise<Response> {
+export async function pushSchema(
+  registry: string,
+  token: string,
+  service: { readonly name: string; readonly sdl: string; readonly url?: string; readonly version?: string },
+): Promise<Response> {
   return fetch(new URL('/schema/push', registry), {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-    body: JSON.stringify({ name: service.name, version: service.version ?? '1', type_defs: service.sdl, url: service.url ?? 'http://127.0.0.1:9/graphql' }),
+    body: JSON.stringify({
+      name: service.name,
+      version: service.version ?? '1',
+      type_defs: service.sdl,
+      url: service.url ?? 'http://127.0.0.1:9/graphql',
+    }),
   });
 }
 
@@ -116,7 +136,8 @@ export class Inbox<T> {
     const end = Date.now() + timeoutMs;
     while (!enough(this.items)) {
       const left = end - Date.now();
-      if (left <= 0) throw new Error(`still waiting with ${this.items.length} items; the last: ${JSON.stringify(this.items.at(-1))?.slice(0, 500)}`);
+      if (left <= 0)
+        throw new Error(`still waiting with ${this.items.length} items; the last: ${JSON.stringify(this.items.at(-1))?.slice(0, 500)}`);
       let timer: NodeJS.Timeout | undefined;
       await new Promise<void>((resolve) => {
         this.#waiting.push(resolve);

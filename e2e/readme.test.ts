@@ -12,7 +12,11 @@ const ROOT = new URL('../', import.meta.url).pathname;
 const blocks = [...readFileSync(`${ROOT}README.md`, 'utf8').matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((m) => m[1]!.trimEnd());
 
 /** The published address leads to this very checkout, uncommitted work not included: that is what a newcomer would get. */
-const CLONE_ENV = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: `url.file://${ROOT}.insteadOf`, GIT_CONFIG_VALUE_0: 'https://github.com/millrace/millrace.git' };
+const CLONE_ENV = {
+  GIT_CONFIG_COUNT: '1',
+  GIT_CONFIG_KEY_0: `url.file://${ROOT}.insteadOf`,
+  GIT_CONFIG_VALUE_0: 'https://github.com/millrace/millrace.git',
+};
 
 class Terminal {
   readonly #shell: ChildProcess;
@@ -21,7 +25,12 @@ class Terminal {
 
   constructor(cwd: string) {
     const { NODE_OPTIONS: _, VITEST: __, ...env } = process.env;
-    this.#shell = spawn('bash', ['--noprofile', '--norc'], { cwd, env: { ...env, ...CLONE_ENV, npm_config_update_notifier: 'false' }, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+    this.#shell = spawn('bash', ['--noprofile', '--norc'], {
+      cwd,
+      env: { ...env, ...CLONE_ENV, npm_config_update_notifier: 'false' },
+      stdio: ['pipe', 'pipe', 'pipe'],
+      detached: true,
+    });
     const hear = (chunk: Buffer): void => {
       this.output += chunk.toString();
       for (const watcher of this.#watchers) watcher();
@@ -93,7 +102,16 @@ describe('the README, word by word', () => {
     const board = /http:\/\/127\.0\.0\.1:\d+\S*user=\S+/.exec(first.output)![0];
     expect((await fetch(board)).status).toBe(200);
     first.interrupt();
-    await expect.poll(() => fetch('http://127.0.0.1:4000/graphql').then(() => 'answers', () => 'gone'), { timeout: 20_000 }).toBe('gone');
+    await expect
+      .poll(
+        () =>
+          fetch('http://127.0.0.1:4000/graphql').then(
+            () => 'answers',
+            () => 'gone',
+          ),
+        { timeout: 20_000 },
+      )
+      .toBe('gone');
   }, 300_000);
 
   test('an own topic: an empty server in a new folder', async () => {
@@ -108,7 +126,11 @@ describe('the README, word by word', () => {
     await third.run(blocks[2]!);
     await third.run(blocks[3]!);
     // The reader takes a moment to go on; the test waits for the server to know the subscriber instead.
-    await expect.poll(async () => (await (await fetch('http://127.0.0.1:4002/metrics')).text()).includes('millrace_live_subscriptions 1'), { timeout: 20_000 }).toBe(true);
+    await expect
+      .poll(async () => (await (await fetch('http://127.0.0.1:4002/metrics')).text()).includes('millrace_live_subscriptions 1'), {
+        timeout: 20_000,
+      })
+      .toBe(true);
     await third.run(blocks[4]!);
     const heard = async (): Promise<string> => third.run(blocks[5]!);
     await expect.poll(heard, { timeout: 20_000 }).toContain('"order":{"id":"1","status":"paid","total":12.5}');

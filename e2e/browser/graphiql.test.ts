@@ -41,7 +41,11 @@ describe.skipIf(noBrowser)('GraphiQL on the running program', () => {
     });
     await page.goto(millrace.addresses.graphql);
     await page.locator('.graphiql-query-editor .monaco-editor').first().waitFor();
-    await write(page, '.graphiql-query-editor .monaco-editor', 'subscription { dealEvent(filter: {value: {gte: 10}}) { action deal { title } } }');
+    await write(
+      page,
+      '.graphiql-query-editor .monaco-editor',
+      'subscription { dealEvent(filter: {value: {gte: 10}}) { action deal { title } } }',
+    );
     await page.getByRole('button', { name: 'Headers', exact: true }).click();
     await write(page, '.graphiql-editor-tool .monaco-editor:visible', `{ "Authorization": "Bearer ${token}" }`);
     const run = page.getByRole('button', { name: /execute query/i });

@@ -9,8 +9,14 @@ import { DEALS_SDL, publishDeal, subscriptionsAre } from '../deals.ts';
 
 /** Each client library that the README names, the real one, against the running program: one subscription, one event, its cursor. */
 
-const SUBSCRIPTION = 'subscription Deals($stage: ID!) { dealEvent(filter: {stageId: {eq: $stage}}) { cursor action id deal { id title value } } }';
-type DealEvent = { readonly cursor: string; readonly action: string; readonly id: string; readonly deal: { readonly title: string; readonly value: number } };
+const SUBSCRIPTION =
+  'subscription Deals($stage: ID!) { dealEvent(filter: {stageId: {eq: $stage}}) { cursor action id deal { id title value } } }';
+type DealEvent = {
+  readonly cursor: string;
+  readonly action: string;
+  readonly id: string;
+  readonly deal: { readonly title: string; readonly value: number };
+};
 type Result = { readonly data?: { readonly dealEvent?: DealEvent } | null | undefined };
 
 describe('standard clients', () => {
@@ -47,7 +53,10 @@ describe('standard clients', () => {
     cleanups.push(() => client.dispose());
     const inbox = new Inbox<Result>();
     await subscriptionsAre(millrace, 1, () => {
-      client.subscribe<{ dealEvent: DealEvent }>({ query: SUBSCRIPTION, variables: { stage: 'graphql-ws' } }, { next: (r) => inbox.push(r), error: (e) => inbox.push({ data: e as never }), complete: () => {} });
+      client.subscribe<{ dealEvent: DealEvent }>(
+        { query: SUBSCRIPTION, variables: { stage: 'graphql-ws' } },
+        { next: (r) => inbox.push(r), error: (e) => inbox.push({ data: e as never }), complete: () => {} },
+      );
     });
     await expectOneDelivery(inbox, 'graphql-ws');
   });
@@ -58,7 +67,9 @@ describe('standard clients', () => {
     cleanups.push(() => ws.dispose());
     const inbox = new Inbox<Result>();
     await subscriptionsAre(millrace, 1, () => {
-      client.subscribe<{ dealEvent: DealEvent }>({ query: gql(SUBSCRIPTION), variables: { stage: 'apollo' } }).subscribe((r) => inbox.push(r));
+      client
+        .subscribe<{ dealEvent: DealEvent }>({ query: gql(SUBSCRIPTION), variables: { stage: 'apollo' } })
+        .subscribe((r) => inbox.push(r));
     });
     await expectOneDelivery(inbox, 'apollo');
   });
@@ -71,13 +82,19 @@ describe('standard clients', () => {
       preferGetMethod: false,
       exchanges: [
         subscriptionExchange({
-          forwardSubscription: (request) => ({ subscribe: (sink) => ({ unsubscribe: ws.subscribe({ query: request.query ?? '', variables: request.variables ?? {} }, sink as never) }) }),
+          forwardSubscription: (request) => ({
+            subscribe: (sink) => ({
+              unsubscribe: ws.subscribe({ query: request.query ?? '', variables: request.variables ?? {} }, sink as never),
+            }),
+          }),
         }),
       ],
     });
     const inbox = new Inbox<Result>();
     await subscriptionsAre(millrace, 1, () => {
-      const { unsubscribe } = client.subscription<{ dealEvent: DealEvent }>(SUBSCRIPTION, { stage: 'urql' }).subscribe((r) => inbox.push(r));
+      const { unsubscribe } = client
+        .subscription<{ dealEvent: DealEvent }>(SUBSCRIPTION, { stage: 'urql' })
+        .subscribe((r) => inbox.push(r));
       cleanups.push(unsubscribe);
     });
     await expectOneDelivery(inbox, 'urql');
@@ -85,11 +102,19 @@ describe('standard clients', () => {
 
   test.each([false, true])('graphql-sse, single connection: %s', async (singleConnection) => {
     const name = `sse-${singleConnection}`;
-    const client = createSseClient({ url: millrace.addresses.sse, singleConnection, headers: { authorization: `Bearer ${token}` }, retryAttempts: 0 });
+    const client = createSseClient({
+      url: millrace.addresses.sse,
+      singleConnection,
+      headers: { authorization: `Bearer ${token}` },
+      retryAttempts: 0,
+    });
     cleanups.push(() => client.dispose());
     const inbox = new Inbox<Result>();
     await subscriptionsAre(millrace, 1, () => {
-      client.subscribe<{ dealEvent: DealEvent }>({ query: SUBSCRIPTION, variables: { stage: name } }, { next: (r) => inbox.push(r), error: (e) => inbox.push({ data: e as never }), complete: () => {} });
+      client.subscribe<{ dealEvent: DealEvent }>(
+        { query: SUBSCRIPTION, variables: { stage: name } },
+        { next: (r) => inbox.push(r), error: (e) => inbox.push({ data: e as never }), complete: () => {} },
+      );
     });
     await expectOneDelivery(inbox, name);
   });
@@ -102,7 +127,15 @@ describe('standard clients', () => {
     const open = (lastEventId?: string): { source: EventSource; inbox: Inbox<Result>; ids: string[] } => {
       const source = new EventSource(url.href, {
         fetch: (input, init) =>
-          fetch(input, { ...init, headers: { ...(init.headers as Record<string, string>), cookie: `millrace_token=${token}`, origin, ...(lastEventId ? { 'last-event-id': lastEventId } : {}) } }),
+          fetch(input, {
+            ...init,
+            headers: {
+              ...(init.headers as Record<string, string>),
+              cookie: `millrace_token=${token}`,
+              origin,
+              ...(lastEventId ? { 'last-event-id': lastEventId } : {}),
+            },
+          }),
       });
       const inbox = new Inbox<Result>();
       const ids: string[] = [];
@@ -128,7 +161,9 @@ describe('standard clients', () => {
     const url = new URL(millrace.addresses.sse);
     url.searchParams.set('query', SUBSCRIPTION);
     url.searchParams.set('variables', JSON.stringify({ stage: 'x' }));
-    const response = await fetch(url, { headers: { accept: 'text/event-stream', cookie: `millrace_token=${token}`, origin: 'https://evil.example' } });
+    const response = await fetch(url, {
+      headers: { accept: 'text/event-stream', cookie: `millrace_token=${token}`, origin: 'https://evil.example' },
+    });
     expect([401, 403]).toContain(response.status);
     await response.body?.cancel();
   });

@@ -5,7 +5,9 @@ import { Inbox, type Millrace, devToken, pushSchema, startMillrace, temporaryFol
 
 /** Bad input of every kind from outside: a coded error each time, nothing leaks, and the program goes on as if nothing had happened. */
 
-type Failure = { readonly errors: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[] } | { readonly closed: number; readonly reason: string };
+type Failure =
+  | { readonly errors: readonly { readonly message: string; readonly extensions?: { readonly code?: string } }[] }
+  | { readonly closed: number; readonly reason: string };
 
 describe('bad input', () => {
   const folder = temporaryFolder();
@@ -31,25 +33,52 @@ describe('bad input', () => {
         { query, variables },
         {
           next: (r) => (r.errors ? resolve({ errors: r.errors }) : reject(new Error(`answered ${JSON.stringify(r)}`))),
-          error: (e) => resolve(Array.isArray(e) ? { errors: e as never } : { closed: (e as { code: number }).code, reason: (e as { reason: string }).reason }),
+          error: (e) =>
+            resolve(
+              Array.isArray(e)
+                ? { errors: e as never }
+                : { closed: (e as { code: number }).code, reason: (e as { reason: string }).reason },
+            ),
           complete: () => reject(new Error('completed without an error')),
         },
       );
     }).finally(() => void client.dispose());
   }
 
-  const codes = (failure: Failure): readonly (string | undefined)[] => ('errors' in failure ? failure.errors.map((e) => e.extensions?.code) : [`closed ${failure.closed}`]);
-  const DEALS = 'subscription($after: Cursor, $filter: DealFilter, $ids: [ID!]) { dealEvent(after: $after, filter: $filter, ids: $ids) { id cursor } }';
+  const codes = (failure: Failure): readonly (string | undefined)[] =>
+    'errors' in failure ? failure.errors.map((e) => e.extensions?.code) : [`closed ${failure.closed}`];
+  const DEALS =
+    'subscription($after: Cursor, $filter: DealFilter, $ids: [ID!]) { dealEvent(after: $after, filter: $filter, ids: $ids) { id cursor } }';
 
-  async function sign(secret: string, claims: Record<string, unknown>, issuer = 'https://millrace.invalid/dev', expires = '1h'): Promise<string> {
-    return new SignJWT(claims).setProtectedHeader({ alg: 'HS256' }).setIssuer(issuer).setSubject('eve').setExpirationTime(expires).sign(new TextEncoder().encode(secret));
+  async function sign(
+    secret: string,
+    claims: Record<string, unknown>,
+    issuer = 'https://millrace.invalid/dev',
+    expires = '1h',
+  ): Promise<string> {
+    return new SignJWT(claims)
+      .setProtectedHeader({ alg: 'HS256' })
+      .setIssuer(issuer)
+      .setSubject('eve')
+      .setExpirationTime(expires)
+      .sign(new TextEncoder().encode(secret));
   }
 
   test('a forged token, a foreign issuer, an unsigned token, rubbish: closed with 4403, refused with 401 over HTTP', async () => {
     const unsigned = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{"iss":"https://millrace.invalid/dev","sub":"eve","tenant":"acme"}').toString('base64url')}.`;
-    for (const bad of [await sign('x'.repeat(64), { tenant: 'acme' }), await sign('x'.repeat(64), { tenant: 'acme' }, 'https://evil.example'), unsigned, 'rubbish', '']) {
+    for (const bad of [
+      await sign('x'.repeat(64), { tenant: 'acme' }),
+      await sign('x'.repeat(64), { tenant: 'acme' }, 'https://evil.example'),
+      unsigned,
+      'rubbish',
+      '',
+    ]) {
       expect(codes(await fails(DEALS, {}, bad)), bad).toEqual(['closed 4403']);
-      const response = await fetch(millrace.addresses.graphql, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${bad}` }, body: '{"query":"{__typename}"}' });
+      const response = await fetch(millrace.addresses.graphql, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${bad}` },
+        body: '{"query":"{__typename}"}',
+      });
       expect(response.status).toBe(401);
       expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: expect.any(String) } }] });
       expect((await post(millrace, bad, 'crm.deals', { id: '1', company_id: 'acme' })).status).toBe(401);
@@ -72,7 +101,10 @@ describe('bad input', () => {
     const inbox = new Inbox<string>();
     const client = wsClient(millrace.addresses, await devToken('globex', 'greta'));
     await subscriptionsAre(millrace, 1, () => {
-      client.subscribe<{ dealEvent: { cursor: string } }>({ query: 'subscription { dealEvent { cursor } }' }, { next: (r) => inbox.push(r.data!.dealEvent.cursor), error: () => {}, complete: () => {} });
+      client.subscribe<{ dealEvent: { cursor: string } }>(
+        { query: 'subscription { dealEvent { cursor } }' },
+        { next: (r) => inbox.push(r.data!.dealEvent.cursor), error: () => {}, complete: () => {} },
+      );
     });
     await post(millrace, token, 'crm.deals', { id: '1', company_id: 'globex', title: 't', event_id: 'for-globex' });
     const foreign = (await inbox.until((items) => items.length > 0))[0]!;
@@ -81,7 +113,9 @@ describe('bad input', () => {
     const flipped = Buffer.from(foreign, 'base64url');
     flipped[flipped.length - 1]! ^= 1;
     for (const forged of [flipped.toString('base64url'), foreign.slice(0, -6), 'AAAA', '', 'x'.repeat(100_000)]) {
-      expect(codes(await fails(DEALS, { after: forged })), forged.slice(0, 40)).toEqual([expect.stringMatching(/^CURSOR_INVALID$|closed 1009/)]);
+      expect(codes(await fails(DEALS, { after: forged })), forged.slice(0, 40)).toEqual([
+        expect.stringMatching(/^CURSOR_INVALID$|closed 1009/),
+      ]);
     }
     expect(codes(await fails(DEALS, { after: 12 }))[0]).toEqual(expect.any(String));
   });
@@ -90,11 +124,15 @@ describe('bad input', () => {
     let deep: Record<string, unknown> = { title: { eq: 'x' } };
     for (let i = 0; i < 50; i += 1) deep = { not: deep };
     expect(codes(await fails(DEALS, { filter: deep }))).toEqual(['FILTER_TOO_DEEP']);
-    expect(codes(await fails(DEALS, { filter: { or: Array.from({ length: 5000 }, () => ({ title: { eq: 'x' } })) } }))).toEqual([expect.stringMatching(/^FILTER_TOO_LARGE$|closed 1009/)]);
+    expect(codes(await fails(DEALS, { filter: { or: Array.from({ length: 5000 }, () => ({ title: { eq: 'x' } })) } }))).toEqual([
+      expect.stringMatching(/^FILTER_TOO_LARGE$|closed 1009/),
+    ]);
     for (const filter of [{ secret: { eq: 1 } }, { title: { regex: '.*' } }, { value: { eq: 'x' } }, [1], 'x', { __proto__x: 1 }]) {
       expect(codes(await fails(DEALS, { filter }))[0], JSON.stringify(filter)).toEqual(expect.any(String));
     }
-    expect(codes(await fails(DEALS, { ids: Array.from({ length: 100_000 }, (_, i) => `${i}`) }))).toEqual([expect.stringMatching(/^IDS_TOO_MANY$|closed 1009/)]);
+    expect(codes(await fails(DEALS, { ids: Array.from({ length: 100_000 }, (_, i) => `${i}`) }))).toEqual([
+      expect.stringMatching(/^IDS_TOO_MANY$|closed 1009/),
+    ]);
   });
 
   test('documents: unknown fields, syntax errors, two root fields, far too deep', async () => {
@@ -109,7 +147,10 @@ describe('bad input', () => {
       const inbox = new Inbox<string>();
       const client = wsClient(millrace.addresses, token);
       await subscriptionsAre(millrace, 1, () => {
-        client.subscribe<{ dealEvent: { id: string } }>({ query: DEALS, variables: { ids: [id] } }, { next: (r) => inbox.push(r.data!.dealEvent.id), error: () => {}, complete: () => {} });
+        client.subscribe<{ dealEvent: { id: string } }>(
+          { query: DEALS, variables: { ids: [id] } },
+          { next: (r) => inbox.push(r.data!.dealEvent.id), error: () => {}, complete: () => {} },
+        );
       });
       await publishDeal(millrace, token, { id: 'other', title: 'x' });
       await publishDeal(millrace, token, { id, title: id, stage_id: '__proto__' });
@@ -150,7 +191,10 @@ describe('bad input', () => {
     };
     const [syntax] = await push('broken', 'type Query { a: ');
     expect(syntax).toBe(400);
-    const [tenantless, text] = await push('tenantless', 'type Query { y: Int } type T @key(fields: "id") @live(topic: "t") { id: ID! @carried }');
+    const [tenantless, text] = await push(
+      'tenantless',
+      'type Query { y: Int } type T @key(fields: "id") @live(topic: "t") { id: ID! @carried }',
+    );
     expect(tenantless).toBe(400);
     expect(text).toMatch(/tenant/i);
     expect(text).toMatch(/tenantless/);

@@ -21,7 +21,13 @@ function random(seed: number): () => number {
 }
 
 const QUERY = 'subscription($after: Cursor) { dealEvent(after: $after) { cursor action id missed raw } }';
-type Event = { readonly cursor: string; readonly action: string; readonly id: string; readonly missed: number | null; readonly raw: { readonly event_id: string; readonly n: number } };
+type Event = {
+  readonly cursor: string;
+  readonly action: string;
+  readonly id: string;
+  readonly missed: number | null;
+  readonly raw: { readonly event_id: string; readonly n: number };
+};
 
 /** Keeps a subscription through every death of the server, by cursor only. */
 class ResumingClient {
@@ -62,7 +68,8 @@ class ResumingClient {
   async until(done: () => boolean, what: string): Promise<void> {
     const end = Date.now() + 20_000;
     while (!done()) {
-      if (Date.now() > end) throw new Error(`${what}: still waiting with ${this.events.length} events, errors ${JSON.stringify(this.errors)}`);
+      if (Date.now() > end)
+        throw new Error(`${what}: still waiting with ${this.events.length} events, errors ${JSON.stringify(this.errors)}`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, 500);
         this.#wake = () => (clearTimeout(timer), resolve());
@@ -72,9 +79,20 @@ class ResumingClient {
 }
 
 /** Posts until it is told to stop; an event without an answer is posted again with its id after the restart. */
-async function publishUntil(millrace: Millrace, token: string, state: { n: number; accepted: Set<string> }, stopped: () => boolean): Promise<void> {
+async function publishUntil(
+  millrace: Millrace,
+  token: string,
+  state: { n: number; accepted: Set<string> },
+  stopped: () => boolean,
+): Promise<void> {
   while (!stopped()) {
-    const batch = Array.from({ length: 1 + (state.n % 4) }, (_, i) => ({ event_id: `e${state.n + i}`, n: state.n + i, company_id: 'acme', id: `deal-${(state.n + i) % 5}`, title: 't' }));
+    const batch = Array.from({ length: 1 + (state.n % 4) }, (_, i) => ({
+      event_id: `e${state.n + i}`,
+      n: state.n + i,
+      company_id: 'acme',
+      id: `deal-${(state.n + i) % 5}`,
+      title: 't',
+    }));
     try {
       const response = await fetch(`${millrace.addresses.events}?topic=crm.deals`, {
         method: 'POST',
@@ -129,7 +147,10 @@ async function run(seed: number, deaths: number): Promise<void> {
       client.connect(millrace, token);
     }
     const wanted = state.accepted;
-    await client.until(() => new Set(client.events.map((e) => e.raw?.event_id)).size >= wanted.size, `seed ${seed}: ${wanted.size} accepted events`);
+    await client.until(
+      () => new Set(client.events.map((e) => e.raw?.event_id)).size >= wanted.size,
+      `seed ${seed}: ${wanted.size} accepted events`,
+    );
     verify(client, wanted, seed);
   } finally {
     client.disconnect();
@@ -140,13 +161,22 @@ async function run(seed: number, deaths: number): Promise<void> {
 
 function verify(client: ResumingClient, accepted: ReadonlySet<string>, seed: number): void {
   expect(client.errors, `seed ${seed}`).toEqual([]);
-  expect(client.events.filter((e) => e.action === 'GAP'), `seed ${seed}: no gap, the history was long enough`).toEqual([]);
+  expect(
+    client.events.filter((e) => e.action === 'GAP'),
+    `seed ${seed}: no gap, the history was long enough`,
+  ).toEqual([]);
   const ids = client.events.map((e) => e.raw.event_id);
   // Events whose answer was cut off by the death may have become durable as well; they were posted again under their id.
-  expect([...accepted].filter((id) => !ids.includes(id)), `seed ${seed}: lost`).toEqual([]);
+  expect(
+    [...accepted].filter((id) => !ids.includes(id)),
+    `seed ${seed}: lost`,
+  ).toEqual([]);
   const counts = new Map<string, number>();
   for (const id of ids) counts.set(id, (counts.get(id) ?? 0) + 1);
-  expect([...counts].filter(([, n]) => n > 1), `seed ${seed}: delivered more than once`).toEqual([]);
+  expect(
+    [...counts].filter(([, n]) => n > 1),
+    `seed ${seed}: delivered more than once`,
+  ).toEqual([]);
   for (const [deal, events] of Object.entries(Object.groupBy(client.events, (e) => e.id))) {
     const order = (events ?? []).map((e) => e.raw.n);
     expect(order, `seed ${seed}: order of ${deal}`).toEqual([...order].sort((a, b) => a - b));

@@ -20,12 +20,18 @@ describe('a client that stops reading', () => {
   const quick = new Inbox<Event>();
 
   beforeAll(async () => {
-    millrace = await startMillrace({ data: folder.path, env: { MILLRACE_CHANNELS_HISTORY_COUNT: '6000', MILLRACE_CHANNELS_HISTORY_BYTES: '64MiB', MILLRACE_LIVE_MAX_BUFFERED_BYTES: '64KiB' } });
+    millrace = await startMillrace({
+      data: folder.path,
+      env: { MILLRACE_CHANNELS_HISTORY_COUNT: '6000', MILLRACE_CHANNELS_HISTORY_BYTES: '64MiB', MILLRACE_LIVE_MAX_BUFFERED_BYTES: '64KiB' },
+    });
     token = await devToken('acme', 'anna');
     expect((await pushSchema(millrace.addresses.registry, token, { name: 'deals', sdl: DEALS_SDL })).status).toBe(200);
     const client = wsClient(millrace.addresses, token);
     await subscriptionsAre(millrace, 1, () => {
-      client.subscribe<{ dealEvent: Event }>({ query: 'subscription { dealEvent { action missed raw } }' }, { next: (r) => quick.push(r.data!.dealEvent), error: () => {}, complete: () => {} });
+      client.subscribe<{ dealEvent: Event }>(
+        { query: 'subscription { dealEvent { action missed raw } }' },
+        { next: (r) => quick.push(r.data!.dealEvent), error: () => {}, complete: () => {} },
+      );
     });
   });
 
@@ -39,11 +45,14 @@ describe('a client that stops reading', () => {
     const { hostname, port } = new URL(millrace.addresses.ws);
     const inbox = new Inbox<Event>();
     let socket!: Socket;
-    const ws = new WebSocket(millrace.addresses.ws, 'graphql-transport-ws', { createConnection: () => (socket = connect(Number(port), hostname)) });
+    const ws = new WebSocket(millrace.addresses.ws, 'graphql-transport-ws', {
+      createConnection: () => (socket = connect(Number(port), hostname)),
+    });
     ws.on('open', () => ws.send(JSON.stringify({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } })));
     ws.on('message', (data: Buffer) => {
       const message = JSON.parse(data.toString()) as { type: string; payload: { data: { dealEvent: Event } } };
-      if (message.type === 'connection_ack') ws.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription { dealEvent { action missed raw } }' } }));
+      if (message.type === 'connection_ack')
+        ws.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: 'subscription { dealEvent { action missed raw } }' } }));
       if (message.type === 'next') inbox.push(message.payload.data.dealEvent);
     });
     await subscriptionsAre(millrace, 1, () => undefined);

@@ -32,20 +32,46 @@ describe('a subgraph that fails', () => {
   const enriched = new Inbox<Message>();
   const plain = new Inbox<Message>();
 
-  type Message = { readonly data?: { readonly dealEvent?: { readonly id: string; readonly raw: { readonly title: string }; readonly deal: { readonly title: string; readonly stage: { readonly name: string } | null } | null } } | null; readonly errors?: readonly { readonly message: string; readonly path?: readonly (string | number)[]; readonly extensions?: { readonly code?: string } }[] };
+  type Message = {
+    readonly data?: {
+      readonly dealEvent?: {
+        readonly id: string;
+        readonly raw: { readonly title: string };
+        readonly deal: { readonly title: string; readonly stage: { readonly name: string } | null } | null;
+      };
+    } | null;
+    readonly errors?: readonly {
+      readonly message: string;
+      readonly path?: readonly (string | number)[];
+      readonly extensions?: { readonly code?: string };
+    }[];
+  };
 
   function answer(body: string): { status: number; text: string } | 'never' | 'cut' {
     const { query, variables } = JSON.parse(body) as { query: string; variables: { representations?: readonly { id: string }[] } };
     expect(query, 'carried fields are not asked for').not.toContain('title');
     const entities = (variables.representations ?? []).map((r) => ({ __typename: 'Deal', stage: { name: `stage of ${r.id}` } }));
     switch (behaviour) {
-      case 'well': return { status: 200, text: JSON.stringify({ data: { _entities: entities } }) };
-      case 'slow': return 'never';
-      case 'cut': return 'cut';
-      case 'rubbish': return { status: 200, text: '<html>not json' };
-      case 'wrong-shape': return { status: 200, text: JSON.stringify({ data: { _entities: [[1, { stage: 'x' }]] } }) };
-      case 'http-500': return { status: 500, text: 'oops' };
-      case 'errors': return { status: 200, text: JSON.stringify({ data: null, errors: [{ message: 'database password is hunter2 at 10.0.0.7', extensions: { code: 'DOWNSTREAM', stacktrace: ['secret'] } }] }) };
+      case 'well':
+        return { status: 200, text: JSON.stringify({ data: { _entities: entities } }) };
+      case 'slow':
+        return 'never';
+      case 'cut':
+        return 'cut';
+      case 'rubbish':
+        return { status: 200, text: '<html>not json' };
+      case 'wrong-shape':
+        return { status: 200, text: JSON.stringify({ data: { _entities: [[1, { stage: 'x' }]] } }) };
+      case 'http-500':
+        return { status: 500, text: 'oops' };
+      case 'errors':
+        return {
+          status: 200,
+          text: JSON.stringify({
+            data: null,
+            errors: [{ message: 'database password is hunter2 at 10.0.0.7', extensions: { code: 'DOWNSTREAM', stacktrace: ['secret'] } }],
+          }),
+        };
     }
   }
 
@@ -72,7 +98,11 @@ describe('a subgraph that fails', () => {
     });
     expect(pushed.status, await pushed.clone().text()).toBe(200);
     const client = wsClient(millrace.addresses, token);
-    const sink = (inbox: Inbox<Message>) => ({ next: (r: unknown) => inbox.push(r as Message), error: (e: unknown) => inbox.push({ errors: e as never }), complete: () => {} });
+    const sink = (inbox: Inbox<Message>) => ({
+      next: (r: unknown) => inbox.push(r as Message),
+      error: (e: unknown) => inbox.push({ errors: e as never }),
+      complete: () => {},
+    });
     await subscriptionsAre(millrace, 2, () => {
       client.subscribe({ query: 'subscription { dealEvent { id raw deal { title stage { name } } } }' }, sink(enriched));
       client.subscribe({ query: 'subscription { dealEvent { id raw deal { title } } }' }, sink(plain));
@@ -106,16 +136,19 @@ describe('a subgraph that fails', () => {
     expect(requests).toBe(1);
   });
 
-  test.each(['slow', 'rubbish', 'wrong-shape', 'http-500', 'errors', 'cut'] as const)('%s: raw and carried parts arrive, the enriched part says why it is missing', async (how) => {
-    behaviour = how;
-    const message = await publish(`d-${how}`);
-    expect(message.data?.dealEvent).toMatchObject({ id: `d-${how}`, raw: { title: `title of d-${how}` } });
-    expect(message.data?.dealEvent?.deal?.stage ?? null).toBeNull();
-    expect(message.errors?.length).toBeGreaterThan(0);
-    expect(message.errors?.[0]?.path?.slice(0, 2)).toEqual(['dealEvent', 'deal']);
-    expect(message.errors?.[0]?.extensions?.code).toEqual(expect.stringMatching(/^[A-Z_]+$/));
-    expect(JSON.stringify(message)).not.toMatch(/stacktrace|127\.0\.0\.1/);
-  });
+  test.each(['slow', 'rubbish', 'wrong-shape', 'http-500', 'errors', 'cut'] as const)(
+    '%s: raw and carried parts arrive, the enriched part says why it is missing',
+    async (how) => {
+      behaviour = how;
+      const message = await publish(`d-${how}`);
+      expect(message.data?.dealEvent).toMatchObject({ id: `d-${how}`, raw: { title: `title of d-${how}` } });
+      expect(message.data?.dealEvent?.deal?.stage ?? null).toBeNull();
+      expect(message.errors?.length).toBeGreaterThan(0);
+      expect(message.errors?.[0]?.path?.slice(0, 2)).toEqual(['dealEvent', 'deal']);
+      expect(message.errors?.[0]?.extensions?.code).toEqual(expect.stringMatching(/^[A-Z_]+$/));
+      expect(JSON.stringify(message)).not.toMatch(/stacktrace|127\.0\.0\.1/);
+    },
+  );
 
   test('events keep their order for the enriched subscription', () => {
     const ids = enriched.items.map((m) => m.data?.dealEvent?.id);

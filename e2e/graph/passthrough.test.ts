@@ -25,7 +25,9 @@ type Room @key(fields: "id") { id: ID! name: String! }`;
 
 /** What the clock serves: n ticks, one after the other, then the end. */
 function clockSchema(): GraphQLSchema {
-  const schema = buildSchema('type Query { clock: String } type Subscription { ticks(upTo: Int!): Tick! } type Tick { n: Int! room: Room! } type Room { id: ID! }');
+  const schema = buildSchema(
+    'type Query { clock: String } type Subscription { ticks(upTo: Int!): Tick! } type Tick { n: Int! room: Room! } type Room { id: ID! }',
+  );
   schema.getSubscriptionType()!.getFields()['ticks']!.subscribe = async function* (_: unknown, { upTo }: { upTo: number }) {
     for (let n = 1; n <= upTo; n += 1) yield { ticks: { n, room: { id: `room-${n}` } } };
   };
@@ -38,7 +40,10 @@ function listen(server: Server): Promise<number> {
 
 /** Entities of `Room`, by hand. */
 function roomsServer(): Server {
-  const room = new GraphQLObjectType({ name: 'Room', fields: { id: { type: GraphQLString }, name: { type: new GraphQLNonNull(GraphQLString) } } });
+  const room = new GraphQLObjectType({
+    name: 'Room',
+    fields: { id: { type: GraphQLString }, name: { type: new GraphQLNonNull(GraphQLString) } },
+  });
   return createServer((req, res) => {
     let body = '';
     req.on('data', (chunk: Buffer) => void (body += chunk.toString()));
@@ -115,7 +120,10 @@ describe.each(['ws', 'sse'] as const)('a hand-written subscription over %s upstr
       clock.close(() => resolve());
       clock.closeAllConnections();
     });
-    client.subscribe({ query: 'subscription { ticks(upTo: 1) { n } }' }, { next: (r) => inbox.push(r), error: (e) => inbox.push({ error: e }), complete: () => inbox.push('complete') });
+    client.subscribe(
+      { query: 'subscription { ticks(upTo: 1) { n } }' },
+      { next: (r) => inbox.push(r), error: (e) => inbox.push({ error: e }), complete: () => inbox.push('complete') },
+    );
     await inbox.until((items) => items.length > 0);
     expect(JSON.stringify(inbox.items[0])).toMatch(/"code":"[A-Z_]+"/);
     expect(JSON.stringify(inbox.items[0])).not.toContain('127.0.0.1');

@@ -25,7 +25,11 @@ describe('pushing schemas under traffic', () => {
     const listen = (query: string, inbox: Inbox<number | string>): void => {
       client.subscribe<{ dealEvent: Event }>(
         { query },
-        { next: (r) => inbox.push(r.data!.dealEvent.raw.n), error: (e) => inbox.push(JSON.stringify(e)), complete: () => inbox.push('complete') },
+        {
+          next: (r) => inbox.push(r.data!.dealEvent.raw.n),
+          error: (e) => inbox.push(JSON.stringify(e)),
+          complete: () => inbox.push('complete'),
+        },
       );
     };
     await subscriptionsAre(millrace, 2, () => {
@@ -49,7 +53,10 @@ describe('pushing schemas under traffic', () => {
     const working = work().finally(() => (done = true));
     while (!done) {
       n += 1;
-      expect((await post(millrace, token, 'crm.deals', { event_id: `${n}`, n, id: `d${n % 7}`, company_id: 'acme', title: 't', value: n })).status).toBe(202);
+      expect(
+        (await post(millrace, token, 'crm.deals', { event_id: `${n}`, n, id: `d${n % 7}`, company_id: 'acme', title: 't', value: n }))
+          .status,
+      ).toBe(202);
     }
     await working;
   }

@@ -66,7 +66,13 @@ const SUBSCRIBERS: readonly Subscriber[] = [
   { name: 'all issues', tenant: 'Codertocat', field: 'issueEvent', arguments: '', wants: () => true },
   { name: 'all issues of another owner', tenant: 'octo-org', field: 'issueEvent', arguments: '', wants: () => true },
   { name: 'a tenant without events', tenant: 'nobody', field: 'issueEvent', arguments: '', wants: () => true },
-  { name: 'open issues', tenant: 'Codertocat', field: 'issueEvent', arguments: '(filter: {state: {eq: "open"}})', wants: (e) => e['state'] === 'open' },
+  {
+    name: 'open issues',
+    tenant: 'Codertocat',
+    field: 'issueEvent',
+    arguments: '(filter: {state: {eq: "open"}})',
+    wants: (e) => e['state'] === 'open',
+  },
   {
     name: 'issues not by Codertocat or with comments',
     tenant: 'Codertocat',
@@ -82,7 +88,13 @@ const SUBSCRIBERS: readonly Subscriber[] = [
     wants: (e) => e['closed_at'] === null && String(e['title']).includes('Spelling'),
   },
   { name: 'one issue', tenant: 'Codertocat', field: 'issueEvent', arguments: '(ids: ["444500041"])', wants: (e) => e['id'] === 444500041 },
-  { name: 'deletions', tenant: 'Codertocat', field: 'issueEvent', arguments: '(actions: [DELETED])', wants: (_, action) => action === 'DELETED' },
+  {
+    name: 'deletions',
+    tenant: 'Codertocat',
+    field: 'issueEvent',
+    arguments: '(actions: [DELETED])',
+    wants: (_, action) => action === 'DELETED',
+  },
   { name: 'all pull requests', tenant: 'Codertocat', field: 'pullRequestEvent', arguments: '', wants: () => true },
   {
     name: 'drafts or small',
@@ -93,7 +105,13 @@ const SUBSCRIBERS: readonly Subscriber[] = [
   },
   { name: 'pull requests of another owner', tenant: 'octo-org', field: 'pullRequestEvent', arguments: '', wants: () => true },
   { name: 'pushes', tenant: 'Codertocat', field: 'pushEvent', arguments: '', wants: () => true },
-  { name: 'forced pushes', tenant: 'Codertocat', field: 'pushEvent', arguments: '(filter: {forced: {eq: true}})', wants: (e) => e['forced'] === true },
+  {
+    name: 'forced pushes',
+    tenant: 'Codertocat',
+    field: 'pushEvent',
+    arguments: '(filter: {forced: {eq: true}})',
+    wants: (e) => e['forced'] === true,
+  },
   { name: 'everything else', tenant: 'Codertocat', field: 'activityEvent', arguments: '', wants: () => true },
   { name: 'everything else, octo-org', tenant: 'octo-org', field: 'activityEvent', arguments: '', wants: () => true },
   {
@@ -130,7 +148,7 @@ function perEntity(deliveries: readonly Delivery[]): Record<string, readonly Del
 /** Publishes in batches of 20 per run of one topic, so that the order of publication is the order of the examples. */
 async function publishAll(millrace: Millrace, token: string): Promise<readonly { status: string; code?: string }[]> {
   const results: { status: string; code?: string }[] = [];
-  for (let start = 0; start < payloads.length; ) {
+  for (let start = 0; start < payloads.length;) {
     const topic = payloads[start]!.topic;
     let end = start + 1;
     while (end < payloads.length && end - start < 20 && payloads[end]!.topic === topic) end += 1;
@@ -184,7 +202,12 @@ describe('real webhook payloads through the whole path', () => {
     client.subscribe<Record<string, Delivery>>(
       { query },
       {
-        next: (result) => inbox.push(result.data?.[subscriber.field] ? { id: null, ...result.data[subscriber.field] } as Delivery : { id: null, action: `ERROR ${JSON.stringify(result.errors)}`, raw: null }),
+        next: (result) =>
+          inbox.push(
+            result.data?.[subscriber.field]
+              ? ({ id: null, ...result.data[subscriber.field] } as Delivery)
+              : { id: null, action: `ERROR ${JSON.stringify(result.errors)}`, raw: null },
+          ),
         error: (error) => inbox.push({ id: null, action: `ERROR ${JSON.stringify(error)}`, raw: null }),
         complete: () => inbox.push({ id: null, action: 'COMPLETED', raw: null }),
       },
@@ -217,12 +240,15 @@ describe('real webhook payloads through the whole path', () => {
     }
   });
 
-  test.each(SUBSCRIBERS.map((s) => [s.name, s] as const))('%s: every delivery of the oracle, none missing, none extra, in order per entity', async (_, subscriber) => {
-    const expected = oracle(subscriber);
-    const inbox = inboxes.get(subscriber)!;
-    await inbox.until((items) => items.length >= expected.length);
-    expect(perEntity(inbox.items)).toEqual(perEntity(expected));
-  });
+  test.each(SUBSCRIBERS.map((s) => [s.name, s] as const))(
+    '%s: every delivery of the oracle, none missing, none extra, in order per entity',
+    async (_, subscriber) => {
+      const expected = oracle(subscriber);
+      const inbox = inboxes.get(subscriber)!;
+      await inbox.until((items) => items.length >= expected.length);
+      expect(perEntity(inbox.items)).toEqual(perEntity(expected));
+    },
+  );
 
   test('the oracle itself expects something of most subscribers and nothing of one', () => {
     const counts = SUBSCRIBERS.map((s) => oracle(s).length);
@@ -232,8 +258,25 @@ describe('real webhook payloads through the whole path', () => {
 
   test('a last event to everybody arrives last: nothing extra was still on its way', async () => {
     const token = await devToken('Codertocat', 'publisher');
-    const final = { action: 'opened', issue: { id: 1, number: 1, title: 'last', state: 'open', comments: 1, user: { login: 'x' }, closed_at: null, updated_at: '2026-01-01T00:00:00Z' }, repository: { owner: { login: 'Codertocat' } } };
-    await fetch(`${millrace.addresses.events}?topic=github.issues`, { method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: JSON.stringify(final) });
+    const final = {
+      action: 'opened',
+      issue: {
+        id: 1,
+        number: 1,
+        title: 'last',
+        state: 'open',
+        comments: 1,
+        user: { login: 'x' },
+        closed_at: null,
+        updated_at: '2026-01-01T00:00:00Z',
+      },
+      repository: { owner: { login: 'Codertocat' } },
+    };
+    await fetch(`${millrace.addresses.events}?topic=github.issues`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify(final),
+    });
     const all = inboxes.get(SUBSCRIBERS[0]!)!;
     const expected = oracle(SUBSCRIBERS[0]!).length + 1;
     await all.until((items) => items.length >= expected);

@@ -1,5 +1,5 @@
 // Progress goes to standard error: one line that is rewritten on a terminal, a few plain lines elsewhere.
-const terminal = Boolean(process.stderr.isTTY);
+const terminal = process.stderr.isTTY;
 
 /** @param {string} message */
 export function stop(message) {

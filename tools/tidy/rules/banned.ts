@@ -89,7 +89,9 @@ function isGuarded(above: readonly Node[]): boolean {
 /** `import { setTimeout as sleep } from 'node:timers/promises'`: under another name no call would be recognised. */
 function importsSleep(node: Node): boolean {
   if (node.type !== 'ImportDeclaration' || !/^(node:)?timers\/promises$/.test(String((node['source'] as Node)['value']))) return false;
-  return (node['specifiers'] as readonly Node[]).some(({ imported }) => ['setTimeout', 'setInterval', 'scheduler'].includes(dottedName(imported) ?? ''));
+  return (node['specifiers'] as readonly Node[]).some(({ imported }) =>
+    ['setTimeout', 'setInterval', 'scheduler'].includes(dottedName(imported) ?? ''),
+  );
 }
 
 /** `new Promise((resolve) => setTimeout(resolve, 100))`: the whole executor is the sleep. */

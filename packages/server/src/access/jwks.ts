@@ -95,10 +95,7 @@ export class JwksKeySet implements KeySet {
     } catch (thrown) {
       this.#lastFailed = true;
       onFetch('failed');
-      log.warn(
-        { issuer, url, reason: fetchReason(thrown), keys: this.#keys.length },
-        'key set not fetched; known keys stay in use',
-      );
+      log.warn({ issuer, url, reason: fetchReason(thrown), keys: this.#keys.length }, 'key set not fetched; known keys stay in use');
     } finally {
       timer.cancel();
     }

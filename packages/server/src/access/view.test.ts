@@ -5,7 +5,18 @@ import { callerView } from './view.ts';
 
 type User = Extract<Identity, { kind: 'user' }>;
 
-const ANNA: User = { kind: 'user', tenant: 'acme', user: 'anna', roles: ['a', 'b'], groups: ['g'], scopes: ['s'], expiresAt: null, issuer: 'i', tokenId: null, token: 'one' };
+const ANNA: User = {
+  kind: 'user',
+  tenant: 'acme',
+  user: 'anna',
+  roles: ['a', 'b'],
+  groups: ['g'],
+  scopes: ['s'],
+  expiresAt: null,
+  issuer: 'i',
+  tokenId: null,
+  token: 'one',
+};
 
 const names = fc.array(fc.string({ maxLength: 4 }), { maxLength: 3 });
 const users: fc.Arbitrary<User> = fc.record({
@@ -37,7 +48,15 @@ describe('the view of a caller', () => {
   });
 
   it('is equal only for callers that are equal in everything a subgraph is told', () => {
-    const told = ({ tenant, user, issuer, roles, groups, scopes, token }: User): unknown => [tenant, user, issuer, [...roles].sort(), [...groups].sort(), [...scopes].sort(), token];
+    const told = ({ tenant, user, issuer, roles, groups, scopes, token }: User): unknown => [
+      tenant,
+      user,
+      issuer,
+      [...roles].sort(),
+      [...groups].sort(),
+      [...scopes].sort(),
+      token,
+    ];
     fc.assert(
       fc.property(users, users, (a, b) => {
         expect(callerView(a, true) === callerView(b, true)).toBe(JSON.stringify(told(a)) === JSON.stringify(told(b)));

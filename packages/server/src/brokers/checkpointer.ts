@@ -55,10 +55,7 @@ export class ThreadCheckpointer implements Checkpointer {
       this.#finish(answer.kind === 'done' ? answer.ms : null);
     });
     worker.on('error', (error: unknown) => {
-      this.#logger.error(
-        { reason: reasonOf(error) },
-        'the check-point thread of the event log ended; it will be started again',
-      );
+      this.#logger.error({ reason: reasonOf(error) }, 'the check-point thread of the event log ended; it will be started again');
       this.#worker = null;
       this.#finish(null);
     });

@@ -55,10 +55,7 @@ export class JournalWriter {
     try {
       this.#swept = !this.#journal.sweep(SWEEP_AT_ONCE);
     } catch (thrown) {
-      this.#logger.warn(
-        { reason: reasonOf(thrown) },
-        'the journal could not be swept; tried again',
-      );
+      this.#logger.warn({ reason: reasonOf(thrown) }, 'the journal could not be swept; tried again');
     }
   }
 
@@ -93,10 +90,7 @@ export class JournalWriter {
     try {
       this.#write([]);
     } catch (thrown) {
-      this.#logger.error(
-        { reason: reasonOf(thrown) },
-        'interest could not be journalled; it goes with the next events',
-      );
+      this.#logger.error({ reason: reasonOf(thrown) }, 'interest could not be journalled; it goes with the next events');
     }
   }
 }

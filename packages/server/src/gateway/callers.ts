@@ -16,7 +16,10 @@ export class Callers {
   of(identity: Identity): Caller {
     let caller = this.#known.get(identity);
     if (!caller) {
-      caller = { view: callerView(identity, this.#forwardToken), headers: identityHeaders(identity, identity.tenant, 'user', this.#forwardToken) };
+      caller = {
+        view: callerView(identity, this.#forwardToken),
+        headers: identityHeaders(identity, identity.tenant, 'user', this.#forwardToken),
+      };
       this.#known.set(identity, caller);
     }
     return caller;

@@ -29,9 +29,7 @@ export type ErrorSpec = {
   readonly action: string;
 };
 
-export function defineErrors<const T extends Record<string, Omit<ErrorSpec, 'code'>>>(
-  specs: T,
-): { readonly [K in keyof T]: ErrorSpec } {
+export function defineErrors<const T extends Record<string, Omit<ErrorSpec, 'code'>>>(specs: T): { readonly [K in keyof T]: ErrorSpec } {
   const out: Record<string, ErrorSpec> = {};
   for (const [code, spec] of Object.entries(specs)) out[code] = Object.freeze({ code, ...spec });
   return out as { readonly [K in keyof T]: ErrorSpec };

@@ -177,7 +177,8 @@ export class Registry {
   async refresh(): Promise<void> {
     const stored = await this.store.release();
     if (stored.revision <= this.#revision) return;
-    if (stored.body !== null && stored.digest !== this.#release?.digest) await this.#publish(await this.#load(stored.body), stored.revision);
+    if (stored.body !== null && stored.digest !== this.#release?.digest)
+      await this.#publish(await this.#load(stored.body), stored.revision);
     this.#revision = Math.max(this.#revision, stored.revision);
     this.metrics.services.set((await this.store.active()).length);
   }

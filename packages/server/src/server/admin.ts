@@ -22,7 +22,12 @@ export type AdminDeps = {
 };
 
 type Exchange = { readonly req: IncomingMessage; readonly res: ServerResponse; readonly url: URL };
-type Route = { readonly method: string; readonly pattern: RegExp; readonly open: boolean; run(exchange: Exchange, id: string): Promise<void> | void };
+type Route = {
+  readonly method: string;
+  readonly pattern: RegExp;
+  readonly open: boolean;
+  run(exchange: Exchange, id: string): Promise<void> | void;
+};
 
 /** The operator's port: metrics and health for machines, dead letters and the passing events for the command line. docs/cli.md uses it. */
 export function createAdmin(deps: AdminDeps): RequestListener {
@@ -41,7 +46,11 @@ async function answer(deps: AdminDeps, routes: readonly Route[], req: IncomingMe
   const url = URL.parse(`http://admin.invalid${req.url ?? '/'}`);
   const here = url ? routes.filter((route) => route.pattern.test(url.pathname)) : [];
   const route = here.find((r) => r.method === req.method || (r.method === 'GET' && req.method === 'HEAD'));
-  if (url === null || here.length === 0) throw new MillraceError(serverErrors.NOT_FOUND, 'the admin port serves /metrics, /health, /ready, /config, /dead-letters and /events/tail');
+  if (url === null || here.length === 0)
+    throw new MillraceError(
+      serverErrors.NOT_FOUND,
+      'the admin port serves /metrics, /health, /ready, /config, /dead-letters and /events/tail',
+    );
   if (!route) {
     res.setHeader('allow', here.map((r) => r.method).join(', '));
     throw new MillraceError(serverErrors.METHOD_NOT_ALLOWED, `takes ${here.map((r) => r.method).join(', ')}, got ${req.method}`);
@@ -75,7 +84,8 @@ function adminRoutes(deps: AdminDeps): readonly Route[] {
       method: 'GET',
       pattern: /^\/dead-letters$/,
       open: false,
-      run: async ({ res, url }) => sendJson(res, 200, { count: await deadLetters.count(), letters: await deadLetters.list(listQuery(url)) }),
+      run: async ({ res, url }) =>
+        sendJson(res, 200, { count: await deadLetters.count(), letters: await deadLetters.list(listQuery(url)) }),
     },
     { method: 'GET', pattern: /^\/dead-letters\/([^/]+)$/, open: false, run: ({ res }, id) => showLetter(deadLetters, res, id) },
     { method: 'POST', pattern: /^\/dead-letters\/([^/]+)\/redrive$/, open: false, run: ({ res }, id) => redrive(deadLetters, res, id) },
@@ -128,7 +138,9 @@ async function tail(trace: EventTrace, { res, url }: Exchange): Promise<void> {
   res.once('close', () => subscription.close());
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   res.flushHeaders();
-  const wanted = (['tenant', 'type', 'topic'] as const).map((name) => [name, url.searchParams.get(name)] as const).filter(([, value]) => value !== null);
+  const wanted = (['tenant', 'type', 'topic'] as const)
+    .map((name) => [name, url.searchParams.get(name)] as const)
+    .filter(([, value]) => value !== null);
   const matches = (entry: TraceEntry): boolean => wanted.every(([name, value]) => entry[name] === value);
   for await (const { entries, skipped } of subscription) {
     let text = skipped > 0 ? `event: skipped\ndata: ${skipped}\n\n` : '';

@@ -30,7 +30,10 @@ export type Base = {
 /** Throws HOST_NOT_LOOPBACK, DATA_UNUSABLE, ACCESS_MISCONFIGURED. */
 export function createBase(config: Config, closing: AsyncDisposableStack): Base {
   if (config.mode === 'dev' && !isLoopbackHost(config.host)) {
-    throw new MillraceError(serverErrors.HOST_NOT_LOOPBACK, `host is ${config.host}: dev mode, whose tokens anybody can make, listens on this machine only`);
+    throw new MillraceError(
+      serverErrors.HOST_NOT_LOOPBACK,
+      `host is ${config.host}: dev mode, whose tokens anybody can make, listens on this machine only`,
+    );
   }
   const dataDir = resolve(config.dataDir);
   try {

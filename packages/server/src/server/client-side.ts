@@ -30,7 +30,17 @@ export type ClientSide = {
 export function openClientSide(base: Base, { generations }: Graph, channels: Channels): ClientSide {
   const { clock, log, metrics, random, rooms, config, authenticator, closing } = base;
   const cursors = createCursors({ keys: cursorKeys(config.cursor, base.dataDir) });
-  const live = createLiveEngine({ channels, generations, cursors, clock, metrics, log, limits: rooms.live, enrichmentIdentity: config.enrichment.identity, forwardAuthorization: config.gateway.forwardAuthorization });
+  const live = createLiveEngine({
+    channels,
+    generations,
+    cursors,
+    clock,
+    metrics,
+    log,
+    limits: rooms.live,
+    enrichmentIdentity: config.enrichment.identity,
+    forwardAuthorization: config.gateway.forwardAuthorization,
+  });
   closing.defer(() => live.close());
   const gatewayMetrics = createGatewayMetrics(metrics);
   const pipeline = createPipeline({ generations, clock, metrics: gatewayMetrics, log }, rooms.pipeline);

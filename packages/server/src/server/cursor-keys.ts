@@ -14,7 +14,10 @@ export function cursorKeys({ key, previousKey }: Config['cursor'], dataDir: stri
   const first = key === null ? ownKey(join(dataDir, 'cursor.key')) : Buffer.from(key);
   const keys = [first, ...(previousKey === null ? [] : [Buffer.from(previousKey)])].map((secret) => ({ id: idOf(secret), secret }));
   if (keys.length > 1 && keys[0]!.id === keys[1]!.id) {
-    throw new MillraceError(serverErrors.CURSOR_KEYS_ALIKE, 'cursor.key and cursor.previousKey have the same id: choose another cursor.key');
+    throw new MillraceError(
+      serverErrors.CURSOR_KEYS_ALIKE,
+      'cursor.key and cursor.previousKey have the same id: choose another cursor.key',
+    );
   }
   return keys;
 }

@@ -31,7 +31,16 @@ export function openDataPath(base: Base, topics: Topics): DataPath {
   const trace = new EventTrace();
   closing.defer(() => trace.close());
   const ingest = new IngestWorker(
-    { source: log.source('ingest'), channels, liveTypesFor: (topic) => topics.typesOf(topic), trace, clock, random, logger, metrics: createIngestMetrics(metrics, trace) },
+    {
+      source: log.source('ingest'),
+      channels,
+      liveTypesFor: (topic) => topics.typesOf(topic),
+      trace,
+      clock,
+      random,
+      logger,
+      metrics: createIngestMetrics(metrics, trace),
+    },
     rooms.ingest,
   );
   closing.defer(() => ingest.stop());
@@ -41,7 +50,10 @@ export function openDataPath(base: Base, topics: Topics): DataPath {
 function openChannels({ config, rooms, dataDir, metrics, clock, random, log: logger }: Base): MemoryChannels {
   const options = { ...MEMORY_CHANNELS_DEFAULTS, ...rooms.channels };
   const journal = config.channels.journal
-    ? openSqliteJournal(join(dataDir, 'channels.sqlite'), { maxEvents: options.maxEvents, duplicateWindow: Math.max(options.duplicateWindow, options.maxEvents) })
+    ? openSqliteJournal(join(dataDir, 'channels.sqlite'), {
+        maxEvents: options.maxEvents,
+        duplicateWindow: Math.max(options.duplicateWindow, options.maxEvents),
+      })
     : null;
   return new MemoryChannels({ logger, metrics: createChannelsMetrics(metrics), clock, random, ...(journal ? { journal } : {}) }, options);
 }

@@ -20,7 +20,14 @@ export async function openGraph(base: Base): Promise<Graph> {
   const store = await openStore(base);
   closing.defer(() => store.close());
   const compose = async (services: Parameters<typeof composeRelease>[0]) => composeRelease(services);
-  const registry = await openRegistry({ store, compose, clock, log, metrics, pollInterval: config.registry.store === 'postgres' ? 2_000 : null });
+  const registry = await openRegistry({
+    store,
+    compose,
+    clock,
+    log,
+    metrics,
+    pollInterval: config.registry.store === 'postgres' ? 2_000 : null,
+  });
   closing.defer(() => registry.close());
   const topics = new Topics();
   const known = registry.release();

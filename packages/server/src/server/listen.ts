@@ -6,7 +6,10 @@ export type Listener = { readonly server: Server; readonly port: number };
 
 /** Rejects as node:net does (EADDRINUSE, EACCES); the command line turns that into PORT_TAKEN. */
 export function listen(host: string, port: number, handler: RequestListener): Promise<Listener> {
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768, connectionsCheckingInterval: 5_000 }, handler);
+  const server = createServer(
+    { headersTimeout: 10_000, requestTimeout: 60_000, keepAliveTimeout: 65_000, maxHeaderSize: 32_768, connectionsCheckingInterval: 5_000 },
+    handler,
+  );
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port, backlog: 4096 }, () => {

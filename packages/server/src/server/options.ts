@@ -211,7 +211,11 @@ export const options = {
     maxDepth: option({ kind: integer({ min: 1, max: 1000 }), default: 30, doc: 'Nesting of selections.' }),
     maxAliases: option({ kind: integer({ min: 0, max: 100_000 }), default: 100, doc: 'Aliases in a document.' }),
     maxRootFields: option({ kind: integer({ min: 1, max: 10_000 }), default: 100, doc: 'Root fields of an operation.' }),
-    maxFields: option({ kind: integer({ min: 1, max: 100_000 }), default: 5000, doc: 'Fields of an operation with its fragments written out.' }),
+    maxFields: option({
+      kind: integer({ min: 1, max: 100_000 }),
+      default: 5000,
+      doc: 'Fields of an operation with its fragments written out.',
+    }),
     maxDirectives: option({ kind: integer({ min: 0, max: 100_000 }), default: 200, doc: 'Directives in a document.' }),
     maxBodyBytes: option({
       kind: size({ min: KIB, max: 256 * MIB }),
@@ -226,7 +230,7 @@ export const options = {
     forwardAuthorization: option({
       kind: boolean(),
       default: true,
-      doc: 'Whether the caller\'s token is handed to subgraphs as `authorization`. Without it they are told tenant, user and roles in `millrace-` headers alone.',
+      doc: "Whether the caller's token is handed to subgraphs as `authorization`. Without it they are told tenant, user and roles in `millrace-` headers alone.",
     }),
     shareQueries: option({
       kind: boolean(),

@@ -25,7 +25,13 @@ export type RunningServer = {
   stop(reason?: string): Promise<void>;
 };
 
-export type PushedService = { readonly name: string; readonly version: string; readonly url: string; readonly sdl: string; readonly mappingSdl?: string | null };
+export type PushedService = {
+  readonly name: string;
+  readonly version: string;
+  readonly url: string;
+  readonly sdl: string;
+  readonly mappingSdl?: string | null;
+};
 
 /** Answers still under way when the server stops get this long. */
 const GRACE_MS = 2_000;
@@ -117,7 +123,8 @@ function pathOf(req: IncomingMessage): string {
 
 function addressesOf(host: string, main: number, registry: number, admin: number): Addresses {
   // A wildcard address is listened on, but nobody can connect to it.
-  const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+  const name =
+    host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
   const root = `http://${name}:${main}`;
   return {
     graphql: `${root}/graphql`,
@@ -135,7 +142,8 @@ async function follow({ config, clock, log, closing }: Base, registry: Registry)
   const follower = await followSupergraphConfig({ path: resolve(config.supergraphConfig), registry, clock, log });
   closing.defer(() => follower.close());
   const { first } = follower;
-  if (first.kind === 'failed') throw first.errors[0] ?? new MillraceError(serverErrors.SUPERGRAPH_NOT_PUSHED, 'the supergraph configuration could not be pushed');
+  if (first.kind === 'failed')
+    throw first.errors[0] ?? new MillraceError(serverErrors.SUPERGRAPH_NOT_PUSHED, 'the supergraph configuration could not be pushed');
   return follower;
 }
 

@@ -1,5 +1,11 @@
 import {
-  type DocumentNode, GraphQLError, type GraphQLSchema, NoSchemaIntrospectionCustomRule, type ValidationRule, specifiedRules, validate,
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  NoSchemaIntrospectionCustomRule,
+  type ValidationRule,
+  specifiedRules,
+  validate,
 } from 'graphql';
 import { type Clock } from '../kit/clock.ts';
 import { MillraceError, toMillraceError } from '../kit/errors.ts';
@@ -14,7 +20,16 @@ import { createLivePlan } from './live-plan.ts';
 import { LIVE_SUBGRAPH, subscriptionFields } from './live-subgraph.ts';
 import type { SupergraphMetrics } from './metrics.ts';
 import {
-  type OperationDocument, type OperationLimits, checkLimits, fieldsWrittenOut, normalise, parseOperations, rootFields, selectOperation, splitIntrospection, withCode,
+  type OperationDocument,
+  type OperationLimits,
+  checkLimits,
+  fieldsWrittenOut,
+  normalise,
+  parseOperations,
+  rootFields,
+  selectOperation,
+  splitIntrospection,
+  withCode,
 } from './operation-document.ts';
 import { createPassthroughPlan } from './passthrough-plan.ts';
 import { PartialUnions } from './partial-unions.ts';
@@ -97,7 +112,11 @@ class ReleaseGeneration implements BuiltGeneration {
     this.#graph = graph;
     this.#client = withLiveSubgraph(settings.client);
     const batcher = new EntityBatcher({
-      client: this.#client, clock: settings.clock, windowMs: settings.batchWindowMs, representationsMax: settings.batchMax, ...(metrics ? { metrics } : {}),
+      client: this.#client,
+      clock: settings.clock,
+      windowMs: settings.batchWindowMs,
+      representationsMax: settings.batchMax,
+      ...(metrics ? { metrics } : {}),
     });
     this.#executor = new PlanExecutor({ client: this.#client, relations: new TypeRelations(release.supergraphSdl), batcher });
     this.#unions = new PartialUnions(release.supergraphSdl);
@@ -209,5 +228,7 @@ function refuse(phase: 'validate' | 'plan', error: MillraceError): Prepared {
 }
 
 function noOperation(operationName: string | null): string {
-  return operationName === null ? 'the document has several operations or none; send operationName' : `the document has no operation named "${operationName.slice(0, 80)}"`;
+  return operationName === null
+    ? 'the document has several operations or none; send operationName'
+    : `the document has no operation named "${operationName.slice(0, 80)}"`;
 }

@@ -5,7 +5,10 @@ import { CLOSED, type Circuit, admit, settle } from './circuit.ts';
 const rules = { threshold: 3, openMs: 100 };
 const step = fc.oneof(
   fc.record({ kind: fc.constant('admit' as const) }),
-  fc.record({ kind: fc.constant('settle' as const), outcome: fc.constantFrom('success' as const, 'failure' as const, 'cancelled' as const) }),
+  fc.record({
+    kind: fc.constant('settle' as const),
+    outcome: fc.constantFrom('success' as const, 'failure' as const, 'cancelled' as const),
+  }),
   fc.record({ kind: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 150 }) }),
 );
 

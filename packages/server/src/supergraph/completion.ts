@@ -1,7 +1,21 @@
 import {
-  type FieldNode, type FragmentDefinitionNode, GraphQLEnumType, type GraphQLLeafType, type GraphQLNamedType, type GraphQLObjectType,
-  type GraphQLOutputType, type GraphQLSchema, type GraphQLInterfaceType, Kind, type SelectionSetNode, isAbstractType, isInterfaceType, isLeafType,
-  isListType, isNonNullType, isObjectType,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  GraphQLEnumType,
+  type GraphQLLeafType,
+  type GraphQLNamedType,
+  type GraphQLObjectType,
+  type GraphQLOutputType,
+  type GraphQLSchema,
+  type GraphQLInterfaceType,
+  Kind,
+  type SelectionSetNode,
+  isAbstractType,
+  isInterfaceType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  isObjectType,
 } from 'graphql';
 import { MillraceError } from '../kit/errors.ts';
 import { supergraphErrors } from './errors.ts';
@@ -71,7 +85,7 @@ export class CompletionCompiler {
     const fields = this.fields(type, [{ set, conditions: [] }]);
     return (data, run) => {
       const out = completeFields(fields, type.name, data, run);
-      return out === VIOLATED ? null : (out as Tree);
+      return out === VIOLATED ? null : out;
     };
   }
 
@@ -93,7 +107,15 @@ export class CompletionCompiler {
     const name = nodes[0]?.node.name.value ?? '';
     const always = nodes[0]?.conditions.length === 0;
     const conditions = always ? null : nodes.map((entry) => entry.conditions);
-    const base = { key, head: `${JSON.stringify(key)}:`, name, conditions, guarded: key in Object.prototype, repeated: !always && nodes.length > 1, below: null };
+    const base = {
+      key,
+      head: `${JSON.stringify(key)}:`,
+      name,
+      conditions,
+      guarded: key in Object.prototype,
+      repeated: !always && nodes.length > 1,
+      below: null,
+    };
     if (name === '__typename' || name === '__schema' || name === '__type') return { ...base, complete: asIs };
     const field = type.getFields()[name];
     if (!field) return null;
@@ -110,7 +132,8 @@ export class CompletionCompiler {
     for (const selection of set.selections) {
       const conditions = addConditions(outer, selection);
       if (conditions === 'never') continue;
-      if (++this.#selections > SELECTIONS_MAX) throw new MillraceError(supergraphErrors.PLAN_FAILED, 'the fragments of the operation multiply to too many fields');
+      if (++this.#selections > SELECTIONS_MAX)
+        throw new MillraceError(supergraphErrors.PLAN_FAILED, 'the fragments of the operation multiply to too many fields');
       if (selection.kind === Kind.FIELD) {
         const key = selection.alias?.value ?? selection.name.value;
         const group = into.groups.get(key) ?? [];
@@ -195,7 +218,10 @@ function asIs(value: unknown): unknown {
 }
 
 /** `@skip` and `@include` with literal values are decided here, those with variables become conditions. */
-function addConditions(outer: readonly Condition[], selection: { readonly directives?: FieldNode['directives'] }): readonly Condition[] | 'never' {
+function addConditions(
+  outer: readonly Condition[],
+  selection: { readonly directives?: FieldNode['directives'] },
+): readonly Condition[] | 'never' {
   if (!selection.directives || selection.directives.length === 0) return outer;
   let conditions = outer;
   for (const directive of selection.directives) {

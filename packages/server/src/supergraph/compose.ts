@@ -55,7 +55,8 @@ function checkNames(services: readonly ServiceInput[]): SchemaProblem[] {
   const seen = new Set<string>();
   for (const { name } of services) {
     const report = new Problems(name);
-    if (name === LIVE_SUBGRAPH) report.add('SERVICE_NAME_RESERVED', `the name "${LIVE_SUBGRAPH}" is reserved for the generated subgraph; push it under another name`);
+    if (name === LIVE_SUBGRAPH)
+      report.add('SERVICE_NAME_RESERVED', `the name "${LIVE_SUBGRAPH}" is reserved for the generated subgraph; push it under another name`);
     if (seen.has(name)) report.add('SERVICE_NAME_DUPLICATE', 'the name is given twice');
     seen.add(name);
     problems.push(...report.found);
@@ -120,13 +121,21 @@ function composeParts(parts: readonly Part[], liveSdl: string | null, satisfiabi
   try {
     const result = composeDefinitions(definitions, satisfiability);
     if ('errors' in result) return { errors: distinct(result.errors.map((error) => explain(error, names))) };
-    supergraphSdl = repairSupergraph(result.supergraphSdl, definitions.map((definition) => ({ name: definition.name, document: definition.typeDefs })));
+    supergraphSdl = repairSupergraph(
+      result.supergraphSdl,
+      definitions.map((definition) => ({ name: definition.name, document: definition.typeDefs })),
+    );
   } catch (error) {
     // The composition library throws on some malformed input instead of reporting it; a push must get an answer all the same.
     return { errors: [{ code: 'COMPOSITION_FAILED', message: error instanceof Error ? error.message : 'composition failed' }] };
   }
   const liveTypes = parts.flatMap((part) => part.extracted.liveTypes);
-  const subgraphs = new Map(parts.map((part): [string, SubgraphTarget] => [part.name, { name: part.name, url: part.url, subscriptionUrl: part.subscriptionUrl ?? null }]));
+  const subgraphs = new Map(
+    parts.map((part): [string, SubgraphTarget] => [
+      part.name,
+      { name: part.name, url: part.url, subscriptionUrl: part.subscriptionUrl ?? null },
+    ]),
+  );
   if (liveSdl !== null) subgraphs.set(LIVE_SUBGRAPH, { name: LIVE_SUBGRAPH, url: '', subscriptionUrl: null });
   return { ok: { digest: releaseDigest(supergraphSdl, liveTypes, subgraphs), supergraphSdl, liveTypes, subgraphs }, liveSdl };
 }
@@ -134,9 +143,11 @@ function composeParts(parts: readonly Part[], liveSdl: string | null, satisfiabi
 type Definition = { readonly name: string; readonly url: string; readonly typeDefs: DocumentNode };
 
 function composeDefinitions(
-  definitions: Definition[], satisfiability: boolean,
+  definitions: Definition[],
+  satisfiability: boolean,
 ): { readonly supergraphSdl: string } | { readonly errors: readonly GraphQLError[] } {
-  const unchecked = (): ReturnType<typeof composeServices> => composeServices(definitions, { disableValidationRules: ['SatisfiabilityRule'] });
+  const unchecked = (): ReturnType<typeof composeServices> =>
+    composeServices(definitions, { disableValidationRules: ['SatisfiabilityRule'] });
   const result = satisfiability ? composeServices(definitions) : unchecked();
   if (result.supergraphSdl !== undefined) return { supergraphSdl: result.supergraphSdl };
   if (!result.errors.every(isUnsatisfiable)) return { errors: result.errors };
@@ -147,7 +158,11 @@ function composeDefinitions(
 }
 
 /** A mapping or a subscription address may change while the supergraph's text stays: both belong to the identity of a release. */
-export function releaseDigest(supergraphSdl: string, liveTypes: readonly LiveType[], subgraphs: ReadonlyMap<string, SubgraphTarget>): string {
+export function releaseDigest(
+  supergraphSdl: string,
+  liveTypes: readonly LiveType[],
+  subgraphs: ReadonlyMap<string, SubgraphTarget>,
+): string {
   const hash = createHash('sha256').update(supergraphSdl);
   for (const type of liveTypes) hash.update(JSON.stringify({ ...type, actions: [...type.actions] }));
   for (const target of subgraphs.values()) hash.update(JSON.stringify([target.name, target.url, target.subscriptionUrl]));
@@ -160,7 +175,9 @@ function explain(error: GraphQLError, services: readonly string[]): SchemaProble
   const bracketed = /^\[([^\]]+)\]/.exec(message)?.[1];
   const quoted = services.find((name) => name !== LIVE_SUBGRAPH && (message.includes(`"${name}"`) || message.includes(`'${name}'`)));
   const service = bracketed !== undefined && services.includes(bracketed) ? bracketed : quoted;
-  const place = /["'`]([A-Za-z_]\w*)(?:\.(\w+))?(?:\([^)]*\))?["'`]/.exec(message.replace(/^\[[^\]]+\]/, '').replaceAll(/subgraphs? "[^"]*"/g, ''));
+  const place = /["'`]([A-Za-z_]\w*)(?:\.(\w+))?(?:\([^)]*\))?["'`]/.exec(
+    message.replace(/^\[[^\]]+\]/, '').replaceAll(/subgraphs? "[^"]*"/g, ''),
+  );
   const composed = typeof error.extensions['code'] === 'string' ? `${error.extensions['code']}: ` : '';
   return {
     code: 'COMPOSITION_FAILED',

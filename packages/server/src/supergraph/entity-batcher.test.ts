@@ -20,14 +20,31 @@ function setup(options: { representationsMax?: number } = {}) {
     async close() {},
   };
   const batcher = new EntityBatcher({ client, clock, windowMs: 1, ...options });
-  const call = (part: Partial<OperationCall> = {}): OperationCall => ({ variables: {}, headers: {}, view: 'v', signal: null, deadline: clock.monotonic() + 1000, ...part });
-  const operation = (query = 'q', subgraph = 'users'): SubgraphOperation => ({ subgraph, query, operationName: null, type: 'query', bodyPrefix: '' });
+  const call = (part: Partial<OperationCall> = {}): OperationCall => ({
+    variables: {},
+    headers: {},
+    view: 'v',
+    signal: null,
+    deadline: clock.monotonic() + 1000,
+    ...part,
+  });
+  const operation = (query = 'q', subgraph = 'users'): SubgraphOperation => ({
+    subgraph,
+    query,
+    operationName: null,
+    type: 'query',
+    bodyPrefix: '',
+  });
   const echo = (at: Sent): void => at.resolve({ data: { _entities: at.representations.map(({ id }) => ({ name: `name ${id}` })) } });
   return { clock, sent, batcher, call, operation, echo };
 }
 
 const rep = (id: string): string => `{"__typename":"User","id":"${id}"}`;
-const codeOf = (promise: Promise<unknown>): Promise<unknown> => promise.then((value) => value, (error: unknown) => (error instanceof MillraceError ? error.code : error));
+const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    (value) => value,
+    (error: unknown) => (error instanceof MillraceError ? error.code : error),
+  );
 
 describe('entity fetches of several executions', () => {
   it('become one request with each entity once, and each gets its own in its order', async () => {
@@ -45,7 +62,11 @@ describe('entity fetches of several executions', () => {
   it('stay apart where the view, the operation, the subgraph or another variable differs', async () => {
     const { batcher, call, operation, sent, clock } = setup();
     for (const [op, others, part] of [
-      [operation(), '', {}], [operation(), '', { view: 'w' }], [operation('p'), '', {}], [operation('q', 'deals'), '', {}], [operation(), '"x":1', {}],
+      [operation(), '', {}],
+      [operation(), '', { view: 'w' }],
+      [operation('p'), '', {}],
+      [operation('q', 'deals'), '', {}],
+      [operation(), '"x":1', {}],
     ] as const)
       void batcher.entities(op, [rep('1')], others, call(part));
     clock.advance(1);
@@ -96,7 +117,10 @@ describe('entity fetches of several executions', () => {
     const a = batcher.entities(operation(), [rep('1')], '', call());
     const b = batcher.entities(operation(), [rep('2'), rep('3')], '', call());
     clock.advance(1);
-    sent[0]?.resolve({ data: { _entities: [{}, {}, null] }, errors: [{ message: 'no 3', path: ['_entities', 2, 'name'] }, { message: 'all' }] });
+    sent[0]?.resolve({
+      data: { _entities: [{}, {}, null] },
+      errors: [{ message: 'no 3', path: ['_entities', 2, 'name'] }, { message: 'all' }],
+    });
     expect((await a).errors).toEqual([{ message: 'all' }]);
     expect((await b).errors).toEqual([{ message: 'no 3', path: ['_entities', 1, 'name'] }, { message: 'all' }]);
   });

@@ -108,7 +108,12 @@ class Batch {
     return this.#texts.length === 0 || this.#texts.length + representations.length <= max;
   }
 
-  join(representations: readonly string[], call: OperationCall, resolve: (answer: EntityAnswer) => void, reject: (error: MillraceError) => void): void {
+  join(
+    representations: readonly string[],
+    call: OperationCall,
+    resolve: (answer: EntityAnswer) => void,
+    reject: (error: MillraceError) => void,
+  ): void {
     const places = representations.map((text) => {
       const known = this.#places.get(text);
       if (known !== undefined) return known;
@@ -134,7 +139,9 @@ class Batch {
     this.#members.push(member);
     call.signal?.addEventListener('abort', cancelled, { once: true });
     timer = this.#clock.after(Math.max(0, call.deadline - this.#clock.monotonic()), () =>
-      member.finish(new MillraceError(supergraphErrors.SUBGRAPH_TIMEOUT, `subgraph "${this.#operation.subgraph}" did not answer before the deadline`)),
+      member.finish(
+        new MillraceError(supergraphErrors.SUBGRAPH_TIMEOUT, `subgraph "${this.#operation.subgraph}" did not answer before the deadline`),
+      ),
     );
   }
 
@@ -168,7 +175,10 @@ class Batch {
   }
 
   #failed(error: unknown): void {
-    const failure = error instanceof MillraceError ? error : new MillraceError(supergraphErrors.SUBGRAPH_BAD_ANSWER, `subgraph "${this.#operation.subgraph}" gave a bad answer`, {}, error);
+    const failure =
+      error instanceof MillraceError
+        ? error
+        : new MillraceError(supergraphErrors.SUBGRAPH_BAD_ANSWER, `subgraph "${this.#operation.subgraph}" gave a bad answer`, {}, error);
     for (const member of this.#members) member.finish(failure);
   }
 }

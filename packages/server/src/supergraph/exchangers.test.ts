@@ -37,10 +37,20 @@ async function serve(answer: (socket: Socket, request: string, connection: numbe
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const ok = (text: string, head = ''): string => `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n${head}content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
+const ok = (text: string, head = ''): string =>
+  `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n${head}content-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 
 function post(exchanger: Exchanger, part: Partial<ExchangeRequest> = {}): Promise<Exchange> {
-  const request = { path: '/graphql', headers: { 'x-request-id': 'r1' }, body: '{"query":"ö"}', signal: null, timeoutMs: 10_000, responseBytesMax: 1_000_000, fresh: false, ...part };
+  const request = {
+    path: '/graphql',
+    headers: { 'x-request-id': 'r1' },
+    body: '{"query":"ö"}',
+    signal: null,
+    timeoutMs: 10_000,
+    responseBytesMax: 1_000_000,
+    fresh: false,
+    ...part,
+  };
   return new Promise((resolve) => exchanger.post(request, resolve));
 }
 
@@ -56,15 +66,18 @@ describe.each([
 
   it('uses one connection for requests one after the other, and sends what it is given', async () => {
     const seen: string[] = [];
-    const exchanger = open(await serve((socket, request, connection) => {
-      seen.push(request);
-      socket.write(ok(`{"connection":${connection}}`));
-    }));
+    const exchanger = open(
+      await serve((socket, request, connection) => {
+        seen.push(request);
+        socket.write(ok(`{"connection":${connection}}`));
+      }),
+    );
     const answers: Exchange[] = [];
     for (let i = 0; i < 5; i++) answers.push(await post(exchanger));
     expect(answers[0]).toEqual({ kind: 'answer', status: 200, contentType: 'application/json', text: '{"connection":1}' });
     // undici puts a connection back a turn late, and opens a second one meanwhile.
-    for (const answer of answers) expect(answer.kind === 'answer' && Number(/\d/.exec(answer.text)?.[0])).toBeLessThanOrEqual(Kind === KeepAlivePool ? 1 : 2);
+    for (const answer of answers)
+      expect(answer.kind === 'answer' && Number(/\d/.exec(answer.text)?.[0])).toBeLessThanOrEqual(Kind === KeepAlivePool ? 1 : 2);
     expect(seen[0]).toMatch(/^POST \/graphql HTTP\/1\.1\r\n/);
     expect(seen[0]).toMatch(/x-request-id: r1\r\n[^]*content-length: 14\r\n[^{]*\{"query":"ö"\}$/);
   });
@@ -72,10 +85,13 @@ describe.each([
   it('opens no more connections than allowed; what finds none waits in order', async () => {
     const waiting: (() => void)[] = [];
     let most = 0;
-    const exchanger = open(await serve((socket, _request, connection) => {
-      most = Math.max(most, connection);
-      waiting.push(() => void socket.write(ok('{}')));
-    }), 2);
+    const exchanger = open(
+      await serve((socket, _request, connection) => {
+        most = Math.max(most, connection);
+        waiting.push(() => void socket.write(ok('{}')));
+      }),
+      2,
+    );
     const order: number[] = [];
     const all = Promise.all([0, 1, 2, 3, 4].map(async (n) => (await post(exchanger), order.push(n))));
     for (let answered = 0; answered < 5; answered++) {
@@ -95,10 +111,13 @@ describe.each([
 
   it('never gives one request the answer of another that was cancelled', async () => {
     const late: (() => void)[] = [];
-    const exchanger = open(await serve((socket, request) => {
-      if (request.includes('slow')) late.push(() => void socket.write(ok('{"slow":true}')));
-      else socket.write(ok('{"slow":false}'));
-    }), 1);
+    const exchanger = open(
+      await serve((socket, request) => {
+        if (request.includes('slow')) late.push(() => void socket.write(ok('{"slow":true}')));
+        else socket.write(ok('{"slow":false}'));
+      }),
+      1,
+    );
     const control = new AbortController();
     const slow = post(exchanger, { body: 'slow', signal: control.signal });
     await expect.poll(() => late.length).toBe(1);
@@ -120,10 +139,12 @@ describe.each([
 
   it('tells a connection that breaks in the middle from one that never answered', async () => {
     let half = false;
-    const exchanger = open(await serve((socket) => {
-      if (half) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n123', () => socket.end());
-      else socket.end();
-    }));
+    const exchanger = open(
+      await serve((socket) => {
+        if (half) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n123', () => socket.end());
+        else socket.end();
+      }),
+    );
     expect(await post(exchanger)).toMatchObject({ kind: 'broken', beforeAnswer: true });
     half = true;
     expect(await post(exchanger)).toMatchObject({ kind: 'broken', beforeAnswer: false });
@@ -131,10 +152,12 @@ describe.each([
 
   it('sends no header that would break out of its line', async () => {
     const seen: string[] = [];
-    const exchanger = open(await serve((socket, request) => {
-      seen.push(request);
-      socket.write(ok('{}'));
-    }));
+    const exchanger = open(
+      await serve((socket, request) => {
+        seen.push(request);
+        socket.write(ok('{}'));
+      }),
+    );
     expect((await post(exchanger, { headers: { a: 'b\r\nx: 1' } })).kind).toBe('broken');
     expect((await post(exchanger)).kind).toBe('answer');
     expect(seen).toHaveLength(1);
@@ -143,7 +166,11 @@ describe.each([
 
 describe('the keep-alive pool', () => {
   it('takes a fresh connection where it is told that the last one was dead, even with all of them open', async () => {
-    const pool = new KeepAlivePool(await serve((socket, _request, connection) => void socket.write(ok(String(connection)))), 1, systemClock);
+    const pool = new KeepAlivePool(
+      await serve((socket, _request, connection) => void socket.write(ok(String(connection)))),
+      1,
+      systemClock,
+    );
     cleanups.push(() => pool.close());
     expect(await post(pool)).toMatchObject({ text: '1' });
     expect(await post(pool, { fresh: true })).toMatchObject({ text: '2' });
@@ -151,7 +178,13 @@ describe('the keep-alive pool', () => {
   });
 
   it('leaves a connection on which bytes come that nobody asked for', async () => {
-    const pool = new KeepAlivePool(await serve((socket, _request, connection) => void socket.write(`${ok(String(connection))}HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nbad`)), 4, systemClock);
+    const pool = new KeepAlivePool(
+      await serve(
+        (socket, _request, connection) => void socket.write(`${ok(String(connection))}HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nbad`),
+      ),
+      4,
+      systemClock,
+    );
     cleanups.push(() => pool.close());
     expect(await post(pool)).toMatchObject({ text: '1' });
     expect(await post(pool)).toMatchObject({ text: '2' });

@@ -44,13 +44,25 @@ describe('failures', () => {
   const failing = (subgraph: string, answer: () => Promise<SubgraphAnswer>): void => {
     graph.client.intercept = (request) => (request.operation.subgraph === subgraph ? answer() : null);
   };
-  const timeout = (): Promise<never> => Promise.reject(new MillraceError(supergraphErrors.SUBGRAPH_TIMEOUT, 'subgraph "x" did not answer before the deadline'));
+  const timeout = (): Promise<never> =>
+    Promise.reject(new MillraceError(supergraphErrors.SUBGRAPH_TIMEOUT, 'subgraph "x" did not answer before the deadline'));
 
   it('of an entity fetch leave the rest standing, with one error at its place', async () => {
     failing('users', timeout);
     expect(await graph.query('{ deals { title owner { name } } }')).toEqual({
-      data: { deals: [{ title: 'Harbour crane', owner: null }, { title: 'Night ferry', owner: null }] },
-      errors: [{ message: 'subgraph "x" did not answer before the deadline', path: ['deals', 0, 'owner'], extensions: { code: 'SUBGRAPH_TIMEOUT', serviceName: 'users' } }],
+      data: {
+        deals: [
+          { title: 'Harbour crane', owner: null },
+          { title: 'Night ferry', owner: null },
+        ],
+      },
+      errors: [
+        {
+          message: 'subgraph "x" did not answer before the deadline',
+          path: ['deals', 0, 'owner'],
+          extensions: { code: 'SUBGRAPH_TIMEOUT', serviceName: 'users' },
+        },
+      ],
     });
   });
 
@@ -61,8 +73,19 @@ describe('failures', () => {
   ])('are told at the entity where an answer has %s for entities', async (_case, entities, what) => {
     failing('users', () => Promise.resolve({ data: { _entities: entities } }));
     expect(await graph.query('{ deals { title owner { name } } }')).toEqual({
-      data: { deals: [{ title: 'Harbour crane', owner: null }, { title: 'Night ferry', owner: null }] },
-      errors: [{ message: `subgraph "users" gave ${what}`, path: ['deals', 0, 'owner'], extensions: { code: 'SUBGRAPH_BAD_ANSWER', serviceName: 'users' } }],
+      data: {
+        deals: [
+          { title: 'Harbour crane', owner: null },
+          { title: 'Night ferry', owner: null },
+        ],
+      },
+      errors: [
+        {
+          message: `subgraph "users" gave ${what}`,
+          path: ['deals', 0, 'owner'],
+          extensions: { code: 'SUBGRAPH_BAD_ANSWER', serviceName: 'users' },
+        },
+      ],
     });
   });
 
@@ -85,7 +108,13 @@ describe('failures', () => {
   it('that a subgraph reports come through without its address or stack, at the place of the entity', async () => {
     failing('users', async () => ({
       data: { _entities: [null] },
-      errors: [{ message: 'no such user', path: ['_entities', 0, 'name'], extensions: { code: 'NOT_FOUND', stacktrace: ['at secret'], url: 'http://secret' } }],
+      errors: [
+        {
+          message: 'no such user',
+          path: ['_entities', 0, 'name'],
+          extensions: { code: 'NOT_FOUND', stacktrace: ['at secret'], url: 'http://secret' },
+        },
+      ],
     }));
     expect(await graph.query('{ deals { owner { name } } }')).toEqual({
       data: { deals: [{ owner: null }, { owner: null }] },
@@ -111,21 +140,47 @@ describe('failures', () => {
 
   it('never make an execution throw, reach Object.prototype, or break the shape, whatever subgraphs answer', async () => {
     const rubbish = fc.letrec((tie) => ({
-      value: fc.oneof({ depthSize: 'small' }, fc.constantFrom(null, true, 0, 1.5, -1, '', 'x', 'Deal', 'Stage'), fc.array(tie('value'), { maxLength: 3 }), tie('object')),
+      value: fc.oneof(
+        { depthSize: 'small' },
+        fc.constantFrom(null, true, 0, 1.5, -1, '', 'x', 'Deal', 'Stage'),
+        fc.array(tie('value'), { maxLength: 3 }),
+        tie('object'),
+      ),
       object: fc.dictionary(
-        fc.constantFrom('data', 'errors', 'deals', 'deal', 'users', '_entities', 'id', 'title', 'stage', 'owner', 'name', '__typename', '__proto__', 'constructor', 'message', 'path'),
+        fc.constantFrom(
+          'data',
+          'errors',
+          'deals',
+          'deal',
+          'users',
+          '_entities',
+          'id',
+          'title',
+          'stage',
+          'owner',
+          'name',
+          '__typename',
+          '__proto__',
+          'constructor',
+          'message',
+          'path',
+        ),
         tie('value'),
         { maxKeys: 6 },
       ),
     })).object;
-    const prepared = await graph.generation.prepare({ query: '{ deals { id title stage { name } owner { name email } } users { name } }', operationName: null });
+    const prepared = await graph.generation.prepare({
+      query: '{ deals { id title stage { name } owner { name email } } users { name } }',
+      operationName: null,
+    });
     if (prepared.kind !== 'operation') throw new Error('not planned');
     const { operation } = prepared;
     await fc.assert(
       fc.asyncProperty(rubbish, rubbish, fc.boolean(), async (answer, errors, plausible) => {
         const given = JSON.parse(JSON.stringify(plausible ? { data: answer, errors: [errors] } : answer)) as SubgraphAnswer;
         let calls = 0;
-        graph.client.intercept = (request) => (request.operation.subgraph === 'deals' && plausible && calls++ === 0 ? null : Promise.resolve(structuredClone(given)));
+        graph.client.intercept = (request) =>
+          request.operation.subgraph === 'deals' && plausible && calls++ === 0 ? null : Promise.resolve(structuredClone(given));
         const result = await operation.execute(testCall());
         expect(result.data === null || result.data === undefined || 'deals' in result.data).toBe(true);
         expect(JSON.stringify(result)).toBeTypeOf('string');

@@ -1,4 +1,3 @@
-import type { FlattenNodePathSegment } from '@graphql-hive/router-query-planner';
 import { MillraceError } from '../kit/errors.ts';
 import { holds } from './completion.ts';
 import { supergraphErrors } from './errors.ts';
@@ -62,7 +61,14 @@ class PlanRun {
   #open: number;
   #resolve: () => void = () => {};
 
-  constructor(executor: PlanExecutor, fetcher: EntityFetcher, tasks: readonly FetchTask[], data: Tree, errors: ResponseErrors, call: OperationCall) {
+  constructor(
+    executor: PlanExecutor,
+    fetcher: EntityFetcher,
+    tasks: readonly FetchTask[],
+    data: Tree,
+    errors: ResponseErrors,
+    call: OperationCall,
+  ) {
     this.#executor = executor;
     this.#fetcher = fetcher;
     this.#tasks = tasks;
@@ -164,13 +170,19 @@ class PlanRun {
 
   /** `explained`: the answer has errors, which say why entities are missing. */
   #applyEntities(
-    subgraph: string, entities: readonly unknown[], explained: boolean, source: EntitySource, wanted: Representations, order: readonly number[] | null,
+    subgraph: string,
+    entities: readonly unknown[],
+    explained: boolean,
+    source: EntitySource,
+    wanted: Representations,
+    order: readonly number[] | null,
   ): void {
     for (let i = 0; i < wanted.targets.length; i++) {
       const entity = entities[order ? (order[i] ?? -1) : i];
       if (!isTree(entity)) {
         // Null says that there is no such entity. Anything else left out without a word would be a null that nobody can explain.
-        if (entity !== null && !(entity === undefined && explained)) this.#badEntity(subgraph, entity, source, wanted.targets[i]?.[0] ?? null);
+        if (entity !== null && !(entity === undefined && explained))
+          this.#badEntity(subgraph, entity, source, wanted.targets[i]?.[0] ?? null);
         continue;
       }
       const own = order ? cloneTree(entity) : entity;
@@ -182,7 +194,10 @@ class PlanRun {
   }
 
   #badEntity(subgraph: string, entity: unknown, source: EntitySource, target: Tree | null): void {
-    const got = entity === undefined ? 'fewer entities than were asked for' : `a ${Array.isArray(entity) ? 'list' : typeof entity} where an entity should be`;
+    const got =
+      entity === undefined
+        ? 'fewer entities than were asked for'
+        : `a ${Array.isArray(entity) ? 'list' : typeof entity} where an entity should be`;
     this.#errors.failure(badAnswer(subgraph, got), subgraph, this.#placeOf(source, target));
   }
 
@@ -207,7 +222,11 @@ class PlanRun {
     );
   }
 
-  #applyBatch(subgraph: string, answer: SubgraphAnswer, jobs: readonly { alias: BatchAlias; wanted: Representations; order: readonly number[] }[]): void {
+  #applyBatch(
+    subgraph: string,
+    answer: SubgraphAnswer,
+    jobs: readonly { alias: BatchAlias; wanted: Representations; order: readonly number[] }[],
+  ): void {
     const errors = errorsOf(answer);
     for (const error of errors) {
       const root = isTree(error) && Array.isArray(error['path']) ? error['path'][0] : undefined;
@@ -225,7 +244,14 @@ class PlanRun {
   }
 
   /** `_entities[3].stage.name` of the subgraph is some `deals[7].owner.stage.name` of the client. */
-  #entityError(error: unknown, subgraph: string, root: string, source: EntitySource, wanted: Representations, order: readonly number[] | null): void {
+  #entityError(
+    error: unknown,
+    subgraph: string,
+    root: string,
+    source: EntitySource,
+    wanted: Representations,
+    order: readonly number[] | null,
+  ): void {
     this.#errors.fromSubgraph(error, subgraph, (path) => {
       const index = typeof path[1] === 'number' ? (order ? order.indexOf(path[1]) : path[1]) : 0;
       const inside = path[0] === root && typeof path[1] === 'number';
@@ -238,7 +264,7 @@ class PlanRun {
   #placeOf(source: EntitySource, target: Tree | null): ResponsePath | null {
     if (!target) return null;
     for (const path of source.paths) {
-      const found = pathOf(this.#data, path as readonly FlattenNodePathSegment[], target);
+      const found = pathOf(this.#data, path, target);
       if (found) return found;
     }
     return null;
@@ -283,7 +309,11 @@ export function braces(members: string): string {
   return `{${members}}`;
 }
 
-export function subgraphRequest(operation: SubgraphOperation, variables: string, call: OperationCall): Parameters<SubgraphClient['execute']>[0] {
+export function subgraphRequest(
+  operation: SubgraphOperation,
+  variables: string,
+  call: OperationCall,
+): Parameters<SubgraphClient['execute']>[0] {
   return { operation, variables, headers: call.headers, signal: call.signal, deadline: call.deadline };
 }
 

@@ -18,10 +18,15 @@ type Id = { readonly id: string };
 describe('required fields', () => {
   const shop = {
     catalogue: {
-      sdl: federated('type Query { products: [Product!]! } type Product @key(fields: "id") { id: ID! price(currency: String!): Int weight: Int }'),
+      sdl: federated(
+        'type Query { products: [Product!]! } type Product @key(fields: "id") { id: ID! price(currency: String!): Int weight: Int }',
+      ),
       resolvers: {
         Query: { products: () => [{ id: 'p1' }, { id: 'p2' }] },
-        Product: { price: ({ id }: Id, { currency }: { currency: string }) => (id === 'p1' ? 100 : 200) * (currency === 'EUR' ? 1 : 2), weight: ({ id }: Id) => (id === 'p1' ? 3 : null) },
+        Product: {
+          price: ({ id }: Id, { currency }: { currency: string }) => (id === 'p1' ? 100 : 200) * (currency === 'EUR' ? 1 : 2),
+          weight: ({ id }: Id) => (id === 'p1' ? 3 : null),
+        },
       },
     },
     shipping: {
@@ -41,19 +46,33 @@ describe('required fields', () => {
 
   it('are sent under the name that the subgraph knows, though conflicting arguments alias them in the response', async () => {
     expect(await answers(shop, '{ products { estimate price(currency: "GBP") estimateUsd } }')).toEqual({
-      data: { products: [{ estimate: 103, price: 200, estimateUsd: 203 }, { estimate: 200, price: 400, estimateUsd: 400 }] },
+      data: {
+        products: [
+          { estimate: 103, price: 200, estimateUsd: 203 },
+          { estimate: 200, price: 400, estimateUsd: 400 },
+        ],
+      },
     });
   });
 
   it('may stand under an alias of the client', async () => {
-    expect(await answers(shop, '{ products { weight: estimate w: weight } }')).toEqual({ data: { products: [{ weight: 103, w: 3 }, { weight: 200, w: null }] } });
+    expect(await answers(shop, '{ products { weight: estimate w: weight } }')).toEqual({
+      data: {
+        products: [
+          { weight: 103, w: 3 },
+          { weight: 200, w: null },
+        ],
+      },
+    });
   });
 });
 
 describe('keys', () => {
   const books = {
     library: {
-      sdl: federated('type Query { shelves: [Shelf!]! } type Shelf { book: Book } type Book @key(fields: "upc", resolvable: false) { upc: ID! }'),
+      sdl: federated(
+        'type Query { shelves: [Shelf!]! } type Shelf { book: Book } type Book @key(fields: "upc", resolvable: false) { upc: ID! }',
+      ),
       resolvers: { Query: { shelves: () => [{ book: { upc: 'b1' } }, { book: null }, { book: { upc: 'b3' } }, { book: { upc: 'b1' } }] } },
     },
     bridge: {
@@ -70,23 +89,34 @@ describe('keys', () => {
     expect(await answers(books, '{ shelves { book { upc author } } }')).toEqual({
       data: {
         shelves: [
-          { book: { upc: 'b1', author: 'author of id-b1' } }, { book: null }, { book: { upc: 'b3', author: null } }, { book: { upc: 'b1', author: 'author of id-b1' } },
+          { book: { upc: 'b1', author: 'author of id-b1' } },
+          { book: null },
+          { book: { upc: 'b3', author: null } },
+          { book: { upc: 'b1', author: 'author of id-b1' } },
         ],
       },
     });
-    const asked = graph?.client.requests.filter((request) => request.operation.subgraph === 'authors').map((request) => JSON.parse(request.variables) as object);
+    const asked = graph?.client.requests
+      .filter((request) => request.operation.subgraph === 'authors')
+      .map((request) => JSON.parse(request.variables) as object);
     expect(asked).toEqual([{ representations: [{ __typename: 'Book', id: 'id-b1' }] }]);
   });
 
   it('may be composite and nested', async () => {
     const subgraphs = {
       a: {
-        sdl: federated('type Query { seat: Seat } type Seat @key(fields: "row hall { id }") { row: Int! hall: Hall! } type Hall { id: ID! @shareable }'),
+        sdl: federated(
+          'type Query { seat: Seat } type Seat @key(fields: "row hall { id }") { row: Int! hall: Hall! } type Hall { id: ID! @shareable }',
+        ),
         resolvers: { Query: { seat: () => ({ row: 7, hall: { id: 'h1' } }) } },
       },
       b: {
-        sdl: federated('type Query { b: Int } type Seat @key(fields: "row hall { id }") { row: Int! hall: Hall! price: Int } type Hall { id: ID! @shareable }'),
-        resolvers: { Seat: { __resolveReference: (seat: { row: number; hall: Id }) => ({ ...seat, price: seat.row * 10 + seat.hall.id.length }) } },
+        sdl: federated(
+          'type Query { b: Int } type Seat @key(fields: "row hall { id }") { row: Int! hall: Hall! price: Int } type Hall { id: ID! @shareable }',
+        ),
+        resolvers: {
+          Seat: { __resolveReference: (seat: { row: number; hall: Id }) => ({ ...seat, price: seat.row * 10 + seat.hall.id.length }) },
+        },
       },
     };
     expect(await answers(subgraphs, '{ seat { price } }')).toEqual({ data: { seat: { price: 72 } } });
@@ -96,16 +126,23 @@ describe('keys', () => {
 describe('abstract types', () => {
   const media = {
     a: {
-      sdl: federated('type Query { media: [Media!]! one: Media } union Media = Book | Song type Book @key(fields: "id") { id: ID! title: String } type Song @key(fields: "id") { id: ID! }'),
+      sdl: federated(
+        'type Query { media: [Media!]! one: Media } union Media = Book | Song type Book @key(fields: "id") { id: ID! title: String } type Song @key(fields: "id") { id: ID! }',
+      ),
       resolvers: {
         Query: {
-          media: () => [{ __typename: 'Book', id: 'b1', title: 'Emma' }, { __typename: 'Song', id: 's1' }],
+          media: () => [
+            { __typename: 'Book', id: 'b1', title: 'Emma' },
+            { __typename: 'Song', id: 's1' },
+          ],
           one: () => ({ __typename: 'Song', id: 's1' }),
         },
       },
     },
     b: {
-      sdl: federated('type Query { b: Int } type Song @key(fields: "id") { id: ID! length: Int } type Book @key(fields: "id") { id: ID! pages: Int }'),
+      sdl: federated(
+        'type Query { b: Int } type Song @key(fields: "id") { id: ID! length: Int } type Book @key(fields: "id") { id: ID! pages: Int }',
+      ),
       resolvers: {
         Song: { __resolveReference: ({ id }: Id) => ({ id, length: 3 }) },
         Book: { __resolveReference: ({ id }: Id) => ({ id, pages: 300 }) },
@@ -114,16 +151,33 @@ describe('abstract types', () => {
   };
 
   it('give the fields of the fragments that fit', async () => {
-    expect(await answers(media, '{ media { __typename ... on Song { length } ... on Book { title pages } } one { ... on Book { title } } }')).toEqual({
-      data: { media: [{ __typename: 'Book', title: 'Emma', pages: 300 }, { __typename: 'Song', length: 3 }], one: {} },
+    expect(
+      await answers(media, '{ media { __typename ... on Song { length } ... on Book { title pages } } one { ... on Book { title } } }'),
+    ).toEqual({
+      data: {
+        media: [
+          { __typename: 'Book', title: 'Emma', pages: 300 },
+          { __typename: 'Song', length: 3 },
+        ],
+        one: {},
+      },
     });
   });
 
   it('leave out types that clients may not see, without a word', async () => {
     const hidden = {
       a: {
-        sdl: federated('type Query { media: [Media] } union Media = Book | Draft type Book { title: String } type Draft @inaccessible { secret: String }'),
-        resolvers: { Query: { media: () => [{ __typename: 'Draft', secret: 'x' }, { __typename: 'Book', title: 'Emma' }] } },
+        sdl: federated(
+          'type Query { media: [Media] } union Media = Book | Draft type Book { title: String } type Draft @inaccessible { secret: String }',
+        ),
+        resolvers: {
+          Query: {
+            media: () => [
+              { __typename: 'Draft', secret: 'x' },
+              { __typename: 'Book', title: 'Emma' },
+            ],
+          },
+        },
       },
     };
     expect(await answers(hidden, '{ media { ... on Book { title } } }')).toEqual({ data: { media: [null, { title: 'Emma' }] } });
@@ -132,7 +186,9 @@ describe('abstract types', () => {
   it('take an @interfaceObject, which knows only the interface’s name', async () => {
     const nodes = {
       a: {
-        sdl: federated('type Query { users: [Named!]! } interface Named @key(fields: "id") { id: ID! name: String! } type User implements Named @key(fields: "id") { id: ID! name: String! age: Int }'),
+        sdl: federated(
+          'type Query { users: [Named!]! } interface Named @key(fields: "id") { id: ID! name: String! } type User implements Named @key(fields: "id") { id: ID! name: String! age: Int }',
+        ),
         resolvers: {
           Query: { users: () => [{ __typename: 'User', id: 'u1', name: 'Ada', age: 36 }] },
           User: { __resolveReference: ({ id }: Id) => ({ id, name: 'Ada', age: 36 }) },
@@ -140,7 +196,10 @@ describe('abstract types', () => {
       },
       b: {
         sdl: federated('type Query { others: [Named!]! } type Named @key(fields: "id") @interfaceObject { id: ID! handle: String! }'),
-        resolvers: { Query: { others: () => [{ id: 'u1', handle: 'ada' }] }, Named: { __resolveReference: ({ id }: Id) => ({ id, handle: `@${id}` }) } },
+        resolvers: {
+          Query: { others: () => [{ id: 'u1', handle: 'ada' }] },
+          Named: { __resolveReference: ({ id }: Id) => ({ id, handle: `@${id}` }) },
+        },
       },
     };
     // The interface itself is an entity of subgraph a.
@@ -152,10 +211,15 @@ describe('abstract types', () => {
 describe('visibility and ownership', () => {
   it('gives null for an enum value that clients may not see, without a word', async () => {
     const subgraphs = {
-      a: { sdl: federated('type Query { kinds: [Kind] } enum Kind { OPEN SECRET @inaccessible }'), resolvers: { Query: { kinds: () => ['OPEN', 'SECRET'] } } },
+      a: {
+        sdl: federated('type Query { kinds: [Kind] } enum Kind { OPEN SECRET @inaccessible }'),
+        resolvers: { Query: { kinds: () => ['OPEN', 'SECRET'] } },
+      },
     };
     expect(await answers(subgraphs, '{ kinds }')).toEqual({ data: { kinds: ['OPEN', null] } });
-    expect(await graph?.query('{ __type(name: "Kind") { enumValues { name } } }')).toEqual({ data: { __type: { enumValues: [{ name: 'OPEN' }] } } });
+    expect(await graph?.query('{ __type(name: "Kind") { enumValues { name } } }')).toEqual({
+      data: { __type: { enumValues: [{ name: 'OPEN' }] } },
+    });
   });
 
   it('asks the subgraph that overrides', async () => {
@@ -180,7 +244,9 @@ describe('visibility and ownership', () => {
         resolvers: { Query: { products: () => [{ id: 'p1', categories: [{ id: 'c1', name: 'provided' }] }] } },
       },
       b: {
-        sdl: federated('type Query { b: Int } type Product @key(fields: "id") { id: ID! categories: [Category] } type Category @key(fields: "id") { id: ID! name: String }'),
+        sdl: federated(
+          'type Query { b: Int } type Product @key(fields: "id") { id: ID! categories: [Category] } type Category @key(fields: "id") { id: ID! name: String }',
+        ),
         resolvers: { Product: { __resolveReference: () => null }, Category: { __resolveReference: () => null } },
       },
     };
@@ -191,8 +257,14 @@ describe('visibility and ownership', () => {
 
   it('puts a shared root type together from both', async () => {
     const subgraphs = {
-      a: { sdl: federated('type Query { me: Me @shareable } type Me { name: Name @shareable } type Name { first: String }'), resolvers: { Query: { me: () => ({ name: { first: 'Ada' } }) } } },
-      b: { sdl: federated('type Query { me: Me @shareable } type Me { name: Name @shareable } type Name { last: String }'), resolvers: { Query: { me: () => ({ name: { last: 'L.' } }) } } },
+      a: {
+        sdl: federated('type Query { me: Me @shareable } type Me { name: Name @shareable } type Name { first: String }'),
+        resolvers: { Query: { me: () => ({ name: { first: 'Ada' } }) } },
+      },
+      b: {
+        sdl: federated('type Query { me: Me @shareable } type Me { name: Name @shareable } type Name { last: String }'),
+        resolvers: { Query: { me: () => ({ name: { last: 'L.' } }) } },
+      },
     };
     expect(await answers(subgraphs, '{ me { name { last first } } }')).toEqual({ data: { me: { name: { last: 'L.', first: 'Ada' } } } });
   });
@@ -214,7 +286,10 @@ describe('order and conditions', () => {
       },
       b: {
         sdl: federated('type Query { b: Int } type Mutation { two: Item } type Item @key(fields: "id") { id: ID! name: String }'),
-        resolvers: { Mutation: { two: () => step('two') }, Item: { name: ({ id }: Id) => `name of ${id}`, __resolveReference: (item: object) => item } },
+        resolvers: {
+          Mutation: { two: () => step('two') },
+          Item: { name: ({ id }: Id) => `name of ${id}`, __resolveReference: (item: object) => item },
+        },
       },
     };
     expect(await answers(subgraphs, 'mutation { one { name } two { name } three { id } }')).toEqual({
@@ -225,7 +300,9 @@ describe('order and conditions', () => {
 
   const conditional = {
     a: {
-      sdl: federated('type Query { item: Item } type Item @key(fields: "id") { id: ID! stage: Stage other: Stage } type Stage @key(fields: "id", resolvable: false) { id: ID! }'),
+      sdl: federated(
+        'type Query { item: Item } type Item @key(fields: "id") { id: ID! stage: Stage other: Stage } type Stage @key(fields: "id", resolvable: false) { id: ID! }',
+      ),
       resolvers: { Query: { item: () => ({ id: 'i', stage: { id: 's' }, other: { id: 'o' } }) } },
     },
     b: {
@@ -240,15 +317,27 @@ describe('order and conditions', () => {
   it.each([
     [{ x: true }, { stage: { name: 'stage s', id: 's' }, id: 'i' }],
     [{ x: false }, { stage: { id: 's' }, id: 'i' }],
-    [{ x: false, y: true }, { other: { name: 'stage o' }, id: 'i' }],
-    [{ x: true, y: true }, { stage: { name: 'stage s' }, other: { name: 'stage o' }, id: 'i' }],
+    [
+      { x: false, y: true },
+      { other: { name: 'stage o' }, id: 'i' },
+    ],
+    [
+      { x: true, y: true },
+      { stage: { name: 'stage s' }, other: { name: 'stage o' }, id: 'i' },
+    ],
   ])('includes and skips with %j', async (variables, item) => {
     expect(await answers(conditional, document, variables)).toEqual({ data: { item } });
   });
 
   it('finds a field that stands twice, once under a condition, which the planner loses', async () => {
-    const query = 'query($x: Boolean!, $y: Boolean!) { item { stage { ... on Stage @include(if: $x) { k: id } name @include(if: $y) k: id } } }';
-    for (const [x, y] of [[true, true], [true, false], [false, true], [false, false]]) {
+    const query =
+      'query($x: Boolean!, $y: Boolean!) { item { stage { ... on Stage @include(if: $x) { k: id } name @include(if: $y) k: id } } }';
+    for (const [x, y] of [
+      [true, true],
+      [true, false],
+      [false, true],
+      [false, false],
+    ]) {
       const result = await answers(conditional, query, { x, y });
       expect(result).toEqual({ data: { item: { stage: { k: 's', ...(y ? { name: 'stage s' } : {}) } } } });
       await graph?.close();
@@ -266,7 +355,9 @@ describe('order and conditions', () => {
     const held = new Promise<void>((resolve) => (release = resolve));
     const subgraphs = {
       a: {
-        sdl: federated('type Query { item: Item } type Item @key(fields: "id") { id: ID! fast: Fast slow: Slow } type Fast @key(fields: "id", resolvable: false) { id: ID! } type Slow @key(fields: "id", resolvable: false) { id: ID! }'),
+        sdl: federated(
+          'type Query { item: Item } type Item @key(fields: "id") { id: ID! fast: Fast slow: Slow } type Fast @key(fields: "id", resolvable: false) { id: ID! } type Slow @key(fields: "id", resolvable: false) { id: ID! }',
+        ),
         resolvers: { Query: { item: () => ({ id: 'i', fast: { id: 'f' }, slow: { id: 's' } }) } },
       },
       slow: {
@@ -274,7 +365,9 @@ describe('order and conditions', () => {
         resolvers: { Slow: { __resolveReference: async ({ id }: Id) => (await held, { id, name: 'slow' }) } },
       },
       fast: {
-        sdl: federated('type Query { f: Int } type Fast @key(fields: "id") { id: ID! next: Next } type Next @key(fields: "id", resolvable: false) { id: ID! }'),
+        sdl: federated(
+          'type Query { f: Int } type Fast @key(fields: "id") { id: ID! next: Next } type Next @key(fields: "id", resolvable: false) { id: ID! }',
+        ),
         resolvers: { Fast: { __resolveReference: ({ id }: Id) => ({ id, next: { id: 'n' } }) } },
       },
       last: {

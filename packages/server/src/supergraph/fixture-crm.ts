@@ -7,7 +7,10 @@ const DEALS = [
   { id: 'd1', title: 'Harbour crane', stageId: 's1', ownerId: 'u1' },
   { id: 'd2', title: 'Night ferry', stageId: 's2', ownerId: null },
 ];
-const STAGES = new Map([['s1', 'Open'], ['s2', 'Won']]);
+const STAGES = new Map([
+  ['s1', 'Open'],
+  ['s2', 'Won'],
+]);
 
 export const CRM = {
   deals: {

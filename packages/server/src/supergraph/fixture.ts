@@ -1,4 +1,14 @@
-import { type GraphQLFieldResolver, type GraphQLSchema, GraphQLUnionType, Kind, buildASTSchema, graphql, isObjectType, parse, printSchema } from 'graphql';
+import {
+  type GraphQLFieldResolver,
+  type GraphQLSchema,
+  GraphQLUnionType,
+  Kind,
+  buildASTSchema,
+  graphql,
+  isObjectType,
+  parse,
+  printSchema,
+} from 'graphql';
 import { systemClock } from '../kit/clock.ts';
 import { type ComposeOptions, type ServiceInput, composeRelease } from './compose.ts';
 import type { Generation, OperationCall, SubgraphAnswer, SubgraphClient, SubgraphRequest } from './generation.ts';
@@ -24,7 +34,9 @@ export function federated(sdl: string): string {
 function executable(subgraph: TestSubgraph): GraphQLSchema {
   const document = parse(subgraph.sdl);
   const entities = document.definitions.flatMap((definition) =>
-    definition.kind === Kind.OBJECT_TYPE_DEFINITION && definition.directives?.some((directive) => directive.name.value === 'key') ? [definition.name.value] : [],
+    definition.kind === Kind.OBJECT_TYPE_DEFINITION && definition.directives?.some((directive) => directive.name.value === 'key')
+      ? [definition.name.value]
+      : [],
   );
   const extra = entities.length
     ? `scalar _Any\nunion _Entity = ${entities.join(' | ')}\nextend type Query { _entities(representations: [_Any!]!): [_Entity]! }`
@@ -57,7 +69,11 @@ function attach(schema: GraphQLSchema, resolvers: TestSubgraph['resolvers']): vo
     if (!isObjectType(type)) continue;
     for (const [name, resolver] of Object.entries(fields)) {
       const field = type.getFields()[name];
-      if (field) field.resolve = ((source: unknown, args: unknown) => resolver(source as never, args as never)) as GraphQLFieldResolver<unknown, unknown>;
+      if (field)
+        field.resolve = ((source: unknown, args: unknown) => resolver(source as never, args as never)) as GraphQLFieldResolver<
+          unknown,
+          unknown
+        >;
     }
   }
   const union = schema.getType('_Entity');
@@ -66,7 +82,10 @@ function attach(schema: GraphQLSchema, resolvers: TestSubgraph['resolvers']): vo
   if (!field) return;
   field.resolve = (_source, args: { representations: { __typename: string }[] }) =>
     args.representations.map(async (representation) => {
-      const found = (await resolvers[representation.__typename]?.['__resolveReference']?.(representation as never, {} as never)) as object | null | undefined;
+      const found = (await resolvers[representation.__typename]?.['__resolveReference']?.(representation as never, {} as never)) as
+        | object
+        | null
+        | undefined;
       return found === undefined ? representation : found === null ? null : { ...found, __typename: representation.__typename };
     });
 }
@@ -105,9 +124,12 @@ export function testClient(subgraphs: Readonly<Record<string, TestSubgraph>>): T
 }
 
 export function composed(subgraphs: Readonly<Record<string, TestSubgraph>>, options: ComposeOptions = {}): Release {
-  const services = Object.entries(subgraphs).map(
-    ([name, subgraph]): ServiceInput => ({ name, sdl: subgraph.sdl, url: `http://${name}.invalid/graphql`, ...(subgraph.mappingSdl === undefined ? {} : { mappingSdl: subgraph.mappingSdl }) }),
-  );
+  const services = Object.entries(subgraphs).map(([name, subgraph]): ServiceInput => ({
+    name,
+    sdl: subgraph.sdl,
+    url: `http://${name}.invalid/graphql`,
+    ...(subgraph.mappingSdl === undefined ? {} : { mappingSdl: subgraph.mappingSdl }),
+  }));
   const composition = composeRelease(services, options);
   if ('errors' in composition) throw new Error(composition.errors.map((error) => error.message).join('\n'));
   return composition.ok;
@@ -121,16 +143,25 @@ export type TestGraph = {
   close(): Promise<void>;
 };
 
-export async function testGraph(subgraphs: Readonly<Record<string, TestSubgraph>>, options: Partial<GenerationsOptions> = {}): Promise<TestGraph> {
+export async function testGraph(
+  subgraphs: Readonly<Record<string, TestSubgraph>>,
+  options: Partial<GenerationsOptions> = {},
+): Promise<TestGraph> {
   const client = testClient(subgraphs);
   const release = composed(subgraphs);
-  const generations = createGenerations({ source: { current: async () => release, watch: () => () => {} }, client: () => client, ...options });
+  const generations = createGenerations({
+    source: { current: async () => release, watch: () => () => {} },
+    client: () => client,
+    ...options,
+  });
   await generations.ready;
   const lease = generations.lease();
   if (!lease) throw new Error(`the supergraph was not built:\n${printSchema(executable(Object.values(subgraphs)[0] as TestSubgraph))}`);
   const { generation } = lease;
   return {
-    client, generations, generation,
+    client,
+    generations,
+    generation,
     async query(query, variables = {}, call = {}) {
       const prepared = await generation.prepare({ query, operationName: null });
       if (prepared.kind === 'invalid') return { phase: prepared.phase, errors: plain(prepared.errors) };

@@ -37,7 +37,11 @@ describe('generations', () => {
     const clients = [closing(testClient(one)), closing(testClient(two))] as const;
     const from = source(null);
     const metrics = createSupergraphMetrics(new Metrics());
-    const generations = createGenerations({ source: from.source, client: (release) => (release === releases[0] ? clients[0] : clients[1]), metrics });
+    const generations = createGenerations({
+      source: from.source,
+      client: (release) => (release === releases[0] ? clients[0] : clients[1]),
+      metrics,
+    });
     await generations.ready;
     expect(generations.lease()).toBeNull();
     const swaps: [number, number | null][] = [];
@@ -47,13 +51,20 @@ describe('generations', () => {
       expect(generations.lease()?.generation).toBe(next);
       swapped();
     });
-    const swap = (release: Release): Promise<void> => new Promise((resolve) => { swapped = resolve; from.push(release); });
+    const swap = (release: Release): Promise<void> =>
+      new Promise((resolve) => {
+        swapped = resolve;
+        from.push(release);
+      });
     await swap(releases[0]);
     const lease = generations.lease();
     const old = lease?.generation as Generation;
     const prepared = await old.prepare({ query: '{ b }', operationName: null });
     await swap(releases[1]);
-    expect(swaps).toEqual([[1, null], [2, 1]]);
+    expect(swaps).toEqual([
+      [1, null],
+      [2, 1],
+    ]);
     if (prepared.kind !== 'operation') throw new Error('not prepared');
     expect(await prepared.operation.execute(testCall())).toEqual({ data: { b: 2 } });
     expect((await generations.lease()?.generation.prepare({ query: '{ b }', operationName: null }))?.kind).toBe('invalid');
@@ -69,7 +80,16 @@ describe('generations', () => {
     const clock = new ManualClock();
     const from = source(composed(one));
     const clients: (SubgraphClient & { closed: boolean })[] = [];
-    const generations = createGenerations({ source: from.source, clock, drainMs: 1000, client: () => { const client = closing(testClient(one)); clients.push(client); return client; } });
+    const generations = createGenerations({
+      source: from.source,
+      clock,
+      drainMs: 1000,
+      client: () => {
+        const client = closing(testClient(one));
+        clients.push(client);
+        return client;
+      },
+    });
     await generations.ready;
     generations.lease();
     const swapped = new Promise((resolve) => generations.onSwap(resolve));
@@ -120,7 +140,9 @@ describe('generations', () => {
 describe('preparing', () => {
   const phases = async (graph: TestGraph, query: string, operationName: string | null = null): Promise<unknown> => {
     const prepared = await graph.generation.prepare({ query, operationName });
-    return prepared.kind === 'operation' ? prepared.operation.normalised : [prepared.phase, prepared.errors.map((error) => error.extensions['code'])];
+    return prepared.kind === 'operation'
+      ? prepared.operation.normalised
+      : [prepared.phase, prepared.errors.map((error) => error.extensions['code'])];
   };
 
   it('refuses with the phase and a code', async () => {
@@ -140,14 +162,19 @@ describe('preparing', () => {
 
   it('gives the same object for the same text, and one text for one meaning', async () => {
     const graph = await testGraph(one);
-    const [first, again] = await Promise.all([1, 2].map(() => graph.generation.prepare({ query: 'query A { a } query B { b }', operationName: 'B' })));
+    const [first, again] = await Promise.all(
+      [1, 2].map(() => graph.generation.prepare({ query: 'query A { a } query B { b }', operationName: 'B' })),
+    );
     expect(first).toBe(again);
     expect(await phases(graph, '#comment\nquery B{b,} fragment Other on Query{a} query A{...Other}', 'B')).toBe('query B {\n  b\n}');
     await graph.close();
   });
 
   it('suggests names only where allowed', async () => {
-    const [open, shut] = await Promise.all([testGraph({ a: { sdl: federated('type Query { secretName: Int }'), resolvers: {} } }), testGraph({ a: { sdl: federated('type Query { secretName: Int }'), resolvers: {} } }, { suggestions: false })]);
+    const [open, shut] = await Promise.all([
+      testGraph({ a: { sdl: federated('type Query { secretName: Int }'), resolvers: {} } }),
+      testGraph({ a: { sdl: federated('type Query { secretName: Int }'), resolvers: {} } }, { suggestions: false }),
+    ]);
     expect(JSON.stringify(await open.query('{ secretNam }'))).toContain('Did you mean');
     expect(JSON.stringify(await shut.query('{ secretNam }'))).not.toContain('secretName');
     await Promise.all([open.close(), shut.close()]);
@@ -156,7 +183,9 @@ describe('preparing', () => {
   it('holds fragments that spread each other twice, which would double with every level', async () => {
     const graph = await testGraph(one);
     const fragments = Array.from({ length: 40 }, (_, i) => `fragment F${i} on Query { ...F${i + 1} ...F${i + 1} }`).join('\n');
-    expect(await graph.query(`{ __typename ...F0 } ${fragments} fragment F40 on Query { a }`)).toEqual({ data: { __typename: 'Query', a: 1 } });
+    expect(await graph.query(`{ __typename ...F0 } ${fragments} fragment F40 on Query { a }`)).toEqual({
+      data: { __typename: 'Query', a: 1 },
+    });
     await graph.close();
   });
 });
@@ -178,7 +207,8 @@ describe('identical queries under way', () => {
     const others = [
       graph.query('query($x: Int) { a(x: $x) }', { x: 2 }),
       graph.query('query($x: Int) { a(x: $x) }', { x: 1 }, { view: 'tenant-2' }),
-      graph.query('mutation { m }'), graph.query('mutation { m }'),
+      graph.query('mutation { m }'),
+      graph.query('mutation { m }'),
     ];
     await expect.poll(() => answers.length).toBe(5);
     control.abort();

@@ -91,7 +91,8 @@ class ReleaseGenerations implements ManagedGenerations {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLogger;
-    this.#planner = options.planner ?? createPlanner({ clock: this.#clock, log: this.#log, onCrash: () => options.metrics?.plannerCrashes.inc() });
+    this.#planner =
+      options.planner ?? createPlanner({ clock: this.#clock, log: this.#log, onCrash: () => options.metrics?.plannerCrashes.inc() });
     this.#stopWatching = options.source.watch((release) => this.#take(release));
     this.ready = this.#start();
   }
@@ -164,7 +165,10 @@ class ReleaseGenerations implements ManagedGenerations {
 
   #client(release: Release): SubgraphClient {
     const { client, subgraphs, metrics } = this.#options;
-    return client?.(release) ?? createSubgraphClient({ ...subgraphs, targets: release.subgraphs, clock: this.#clock, ...(metrics ? { metrics } : {}) });
+    return (
+      client?.(release) ??
+      createSubgraphClient({ ...subgraphs, targets: release.subgraphs, clock: this.#clock, ...(metrics ? { metrics } : {}) })
+    );
   }
 
   #settings(release: Release, client: SubgraphClient): GenerationSettings {
@@ -172,7 +176,11 @@ class ReleaseGenerations implements ManagedGenerations {
     const given = { ...GENERATIONS_DEFAULTS, ...rest };
     return {
       number: ++this.#numbers,
-      release, client, planner: this.#planner, clock: this.#clock, metrics: metrics ?? null,
+      release,
+      client,
+      planner: this.#planner,
+      clock: this.#clock,
+      metrics: metrics ?? null,
       limits: { ...OPERATION_LIMITS, ...limits },
       preparedMax: given.preparedMax,
       preparedTextMax: given.preparedTextMax,
@@ -214,7 +222,8 @@ class ReleaseGenerations implements ManagedGenerations {
     held.leases--;
     held.replaced = true;
     held.timer = this.#clock.after(this.#options.drainMs ?? GENERATIONS_DEFAULTS.drainMs, () => {
-      if (!held.disposed) this.#log.warn({ generation: held.generation.number, leases: held.leases }, 'a replaced generation was not given back in time');
+      if (!held.disposed)
+        this.#log.warn({ generation: held.generation.number, leases: held.leases }, 'a replaced generation was not given back in time');
       void this.#dispose(held);
     });
     this.#disposeIfDone(held);

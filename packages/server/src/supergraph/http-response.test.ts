@@ -5,7 +5,11 @@ import { HttpResponse, type Reading } from './http-response.ts';
 const BODY = '{"data":{"name":"Göteborg","n":1}}';
 
 /** Feeds the text in pieces that end at `cuts`, through one buffer that is filled again, as a socket's is. */
-function read(text: string, cuts: readonly number[] = [], bytesMax = 10_000): { readonly reading: Reading; readonly response: HttpResponse } {
+function read(
+  text: string,
+  cuts: readonly number[] = [],
+  bytesMax = 10_000,
+): { readonly reading: Reading; readonly response: HttpResponse } {
   const bytes = Buffer.from(text);
   const response = new HttpResponse(bytesMax);
   const buffer = Buffer.alloc(bytes.length);
@@ -21,7 +25,8 @@ function read(text: string, cuts: readonly number[] = [], bytesMax = 10_000): { 
   return { reading, response };
 }
 
-const withLength = (body: string, head = ''): string => `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+const withLength = (body: string, head = ''): string =>
+  `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
 const chunked = (...pieces: readonly string[]): string =>
   `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n${pieces.map((piece) => `${Buffer.byteLength(piece).toString(16)};ext=1\r\n${piece}\r\n`).join('')}0\r\nX-Trailer: 1\r\n\r\n`;
 

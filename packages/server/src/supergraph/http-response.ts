@@ -66,7 +66,10 @@ export class HttpResponse {
         this.#place = 'chunk-end';
       } else {
         const line = bytes.indexOf('\r\n', at);
-        if (line < 0) return bytes.length - at > (this.#place === 'trailer' ? HEAD_MAX : CHUNK_LINE_MAX) ? broken('a chunk line is too long') : this.#hold(bytes, at);
+        if (line < 0)
+          return bytes.length - at > (this.#place === 'trailer' ? HEAD_MAX : CHUNK_LINE_MAX)
+            ? broken('a chunk line is too long')
+            : this.#hold(bytes, at);
         const text = bytes.toString('latin1', at, line);
         at = line + 2;
         if (this.#place === 'trailer') {
@@ -123,7 +126,7 @@ export class HttpResponse {
     this.contentType = '';
     let length: string | null = null;
     let encoding: string | null = null;
-    for (let at = text.indexOf('\r\n'); at >= 0; ) {
+    for (let at = text.indexOf('\r\n'); at >= 0;) {
       const next = text.indexOf('\r\n', at + 2);
       const colon = text.indexOf(':', at + 2);
       if (colon < 0 || (next >= 0 && colon > next)) return 'a header of the answer has no colon';
@@ -157,9 +160,9 @@ export class HttpResponse {
   }
 
   #connection(value: string): void {
-    const tokens = value.split(',').map((token) => token.trim());
-    if (tokens.includes('close')) this.#persistent = false;
-    else if (tokens.includes('keep-alive')) this.#persistent = true;
+    const tokens = new Set(value.split(',').map((token) => token.trim()));
+    if (tokens.has('close')) this.#persistent = false;
+    else if (tokens.has('keep-alive')) this.#persistent = true;
   }
 
   #keepAlive(value: string): void {

@@ -16,7 +16,11 @@ export class InFlight {
     this.#onShared = onShared;
   }
 
-  share(operation: PreparedOperation, call: OperationCall, run: (call: OperationCall) => Promise<ExecutionResult>): Promise<ExecutionResult> {
+  share(
+    operation: PreparedOperation,
+    call: OperationCall,
+    run: (call: OperationCall) => Promise<ExecutionResult>,
+  ): Promise<ExecutionResult> {
     let keyed = this.#running.get(operation);
     if (!keyed) this.#running.set(operation, (keyed = new Map()));
     const calls = keyed;

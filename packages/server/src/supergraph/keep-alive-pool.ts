@@ -84,7 +84,8 @@ export class KeepAlivePool implements Exchanger {
       this.#waiting.delete(next);
       return this.#send(connection, next);
     }
-    connection.idleUntil = this.#clock.monotonic() + Math.min(IDLE_MS, (connection.keepAliveMs ?? IDLE_MS + HINT_MARGIN_MS) - HINT_MARGIN_MS);
+    connection.idleUntil =
+      this.#clock.monotonic() + Math.min(IDLE_MS, (connection.keepAliveMs ?? IDLE_MS + HINT_MARGIN_MS) - HINT_MARGIN_MS);
     this.#idle.push(connection);
     this.#sweep ??= this.#clock.after(IDLE_MS, () => this.#sweepIdle());
   }

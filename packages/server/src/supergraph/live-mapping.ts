@@ -14,7 +14,12 @@ const NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 const TOPIC = /^(?:([a-z][a-z0-9-]*):)?([^\s:'"]{1,249})$/;
 
 /** Turns the directives on one type into the mapping. Null where something is wrong; then `problems` has the reasons. */
-export function buildLiveType(view: TypeView, kinds: ReadonlyMap<string, NamedKind>, queryFields: ReadonlySet<string>, problems: Problems): LiveType | null {
+export function buildLiveType(
+  view: TypeView,
+  kinds: ReadonlyMap<string, NamedKind>,
+  queryFields: ReadonlySet<string>,
+  problems: Problems,
+): LiveType | null {
   if (!view.live) return null;
   const before = problems.found.length;
   const read = new DirectiveReader(view.live, 'live', view.name, undefined, problems);
@@ -80,7 +85,12 @@ class DirectiveReader {
     const value = this.value(name);
     if (value === undefined) return choices[0];
     if (value.kind === Kind.ENUM && choices.includes(value.value)) return value.value;
-    this.#problems.add('LIVE_ARGUMENT_INVALID', `"${name}" takes ${choices.join(', ')} (without quotes), got ${print(value)}`, this.#type, this.#field);
+    this.#problems.add(
+      'LIVE_ARGUMENT_INVALID',
+      `"${name}" takes ${choices.join(', ')} (without quotes), got ${print(value)}`,
+      this.#type,
+      this.#field,
+    );
     return choices[0];
   }
 
@@ -107,7 +117,12 @@ class DirectiveReader {
 function checkArguments(node: DirectiveNode, name: LiveDirectiveName, type: string, field: string | undefined, problems: Problems): void {
   for (const arg of node.arguments ?? [])
     if (!LIVE_ARGUMENTS[name].has(arg.name.value))
-      problems.add('LIVE_ARGUMENT_UNKNOWN', `@${name} takes no argument "${arg.name.value}"; it takes ${knownArguments(name)}`, type, field);
+      problems.add(
+        'LIVE_ARGUMENT_UNKNOWN',
+        `@${name} takes no argument "${arg.name.value}"; it takes ${knownArguments(name)}`,
+        type,
+        field,
+      );
 }
 
 /** Null where the text is not a path. */
@@ -121,7 +136,11 @@ function readTopic(read: DirectiveReader, view: TypeView, problems: Problems): {
   const text = read.string('topic');
   const match = text === null ? null : TOPIC.exec(text);
   if (match) return { broker: match[1] ?? 'default', topic: match[2] ?? '' };
-  problems.add('LIVE_TOPIC_INVALID', `@live needs \`topic: "name"\` or \`topic: "broker:name"\`, got ${text === null ? 'none' : `"${text}"`}`, view.name);
+  problems.add(
+    'LIVE_TOPIC_INVALID',
+    `@live needs \`topic: "name"\` or \`topic: "broker:name"\`, got ${text === null ? 'none' : `"${text}"`}`,
+    view.name,
+  );
   return { broker: 'default', topic: '' };
 }
 
@@ -187,7 +206,13 @@ function readCarried(view: TypeView, kinds: ReadonlyMap<string, NamedKind>, prob
   const carried: CarriedField[] = [];
   for (const field of view.fields.values()) {
     if (!field.carried) {
-      if (field.filterable) problems.add('LIVE_FILTERABLE_INVALID', '@filterable needs @carried: only what travels with an event can be compared', view.name, field.name);
+      if (field.filterable)
+        problems.add(
+          'LIVE_FILTERABLE_INVALID',
+          '@filterable needs @carried: only what travels with an event can be compared',
+          view.name,
+          field.name,
+        );
       continue;
     }
     const built = buildCarried(field, field.carried, view, kinds, problems);
@@ -197,7 +222,11 @@ function readCarried(view: TypeView, kinds: ReadonlyMap<string, NamedKind>, prob
 }
 
 function buildCarried(
-  field: FieldView, directive: DirectiveNode, view: TypeView, kinds: ReadonlyMap<string, NamedKind>, problems: Problems,
+  field: FieldView,
+  directive: DirectiveNode,
+  view: TypeView,
+  kinds: ReadonlyMap<string, NamedKind>,
+  problems: Problems,
 ): CarriedField | null {
   const type = readType(field.type);
   const kind = kinds.get(type.name);
@@ -230,7 +259,12 @@ function checkStream(view: TypeView, carried: readonly CarriedField[], problems:
   if (carried.length === 0 || view.keys.length > 0) return;
   for (const field of view.fields.values())
     if (!field.carried)
-      problems.add('LIVE_STREAM_FIELD_NOT_CARRIED', 'the type has no @key, so this field could not be fetched; add @carried, or a @key to the type', view.name, field.name);
+      problems.add(
+        'LIVE_STREAM_FIELD_NOT_CARRIED',
+        'the type has no @key, so this field could not be fetched; add @carried, or a @key to the type',
+        view.name,
+        field.name,
+      );
 }
 
 function readKey(read: DirectiveReader, view: TypeView, kinds: ReadonlyMap<string, NamedKind>, problems: Problems): LiveType['key'] {
@@ -250,7 +284,7 @@ function scalarKey(fields: string): readonly string[] | null {
     const definition = parse(`{ ${fields} }`).definitions[0];
     const selections = definition?.kind === Kind.OPERATION_DEFINITION ? definition.selectionSet.selections : [];
     const flat = selections.every((selection): selection is FieldNode => selection.kind === Kind.FIELD && !selection.selectionSet);
-    return flat ? selections.map((selection) => (selection as FieldNode).name.value) : null;
+    return flat ? selections.map((selection) => selection.name.value) : null;
   } catch {
     return null;
   }
@@ -280,7 +314,8 @@ function readWantedKey(wanted: string, keys: readonly (readonly string[] | null)
   const names = parts.map((part) => part.word);
   const chosen = keys.find((fields) => fields?.length === names.length && fields.every((field) => names.includes(field)));
   const paths = new Map(parts.map((part) => [part.word, part.path === undefined ? keyPath(view, part.word) : parsePath(part.path)]));
-  if (chosen && [...paths.values()].every((path) => path !== null)) return chosen.map((field) => ({ field, path: paths.get(field) ?? [field] }));
+  if (chosen && [...paths.values()].every((path) => path !== null))
+    return chosen.map((field) => ({ field, path: paths.get(field) ?? [field] }));
   const has = view.keys.length ? view.keys.map((key) => `@key(fields: "${key}")`).join(', ') : 'no @key';
   problems.add('LIVE_KEY_UNKNOWN', `"key" is "${wanted}"; the type has ${has}`, view.name);
   return [];

@@ -14,7 +14,14 @@ const JOBS = {
 
 let graph: TestGraph;
 beforeAll(async () => {
-  graph = await testGraph({ ...CRM, jobs: JOBS, ticks: { sdl: federated('type Query { t: Int } type Subscription { tick: Deal } type Deal @key(fields: "id", resolvable: false) { id: ID! }'), resolvers: {} } });
+  graph = await testGraph({
+    ...CRM,
+    jobs: JOBS,
+    ticks: {
+      sdl: federated('type Query { t: Int } type Subscription { tick: Deal } type Deal @key(fields: "id", resolvable: false) { id: ID! }'),
+      resolvers: {},
+    },
+  });
 });
 afterAll(() => graph.close());
 afterEach(() => {
@@ -37,7 +44,13 @@ async function livePlan(query: string): Promise<SubscriptionPlan & { kind: 'live
 
 function event(part: Partial<LiveSource> = {}): LiveSource {
   return {
-    cursor: 'c"1', action: 'CHANGED', id: 'd1', at: '2026-01-01T00:00:00Z', raw: '{"id":"d1","big":12345678901234567890}', delta: '{"title":"Crane"}', missed: null,
+    cursor: 'c"1',
+    action: 'CHANGED',
+    id: 'd1',
+    at: '2026-01-01T00:00:00Z',
+    raw: '{"id":"d1","big":12345678901234567890}',
+    delta: '{"title":"Crane"}',
+    missed: null,
     entity: { __typename: 'Deal', id: 'd1', title: 'Crane', stageId: 's1' },
     ...part,
   };
@@ -47,7 +60,9 @@ const read = (text: ExecutionText): unknown => JSON.parse(`${text.text}}`);
 
 describe('an event of a live type', () => {
   it('is put together from the event alone where the selection needs nobody else', async () => {
-    const plan = await livePlan('subscription { e: dealEvent { __typename cursor action id at raw delta missed d: deal { __typename t: title stageId id } } }');
+    const plan = await livePlan(
+      'subscription { e: dealEvent { __typename cursor action id at raw delta missed d: deal { __typename t: title stageId id } } }',
+    );
     expect(plan).toMatchObject({ field: 'dealEvent', responseKey: 'e' });
     expect(plan.liveType.name).toBe('Deal');
     expect(plan.enriches({})).toBe(false);
@@ -63,26 +78,41 @@ describe('an event of a live type', () => {
   it('is enriched by subgraphs', async () => {
     const plan = await livePlan('subscription { dealEvent { id deal { stage { name } title owner { name } } } }');
     expect(plan.enriches({})).toBe(true);
-    expect((await plan.enrich(event(), testCall())).text).toBe('{"data":{"dealEvent":{"id":"d1","deal":{"stage":{"name":"Open"},"title":"Crane","owner":{"name":"name of u1"}}}}');
+    expect((await plan.enrich(event(), testCall())).text).toBe(
+      '{"data":{"dealEvent":{"id":"d1","deal":{"stage":{"name":"Open"},"title":"Crane","owner":{"name":"name of u1"}}}}',
+    );
   });
 
   it('keeps everything but the enriched part where a subgraph is down', async () => {
     const plan = await livePlan('subscription { dealEvent { id raw deal { title owner { name } } } }');
     graph.client.intercept = (request) =>
-      request.operation.subgraph === 'users' ? Promise.reject(new MillraceError(supergraphErrors.SUBGRAPH_UNREACHABLE, 'subgraph "users" could not be reached')) : null;
+      request.operation.subgraph === 'users'
+        ? Promise.reject(new MillraceError(supergraphErrors.SUBGRAPH_UNREACHABLE, 'subgraph "users" could not be reached'))
+        : null;
     const text = await plan.enrich(event(), testCall());
     expect(text.errors).toBe(1);
     expect(read(text)).toEqual({
-      errors: [{ message: 'subgraph "users" could not be reached', path: ['dealEvent', 'deal', 'owner'], extensions: { code: 'SUBGRAPH_UNREACHABLE', serviceName: 'users' } }],
+      errors: [
+        {
+          message: 'subgraph "users" could not be reached',
+          path: ['dealEvent', 'deal', 'owner'],
+          extensions: { code: 'SUBGRAPH_UNREACHABLE', serviceName: 'users' },
+        },
+      ],
       data: { dealEvent: { id: 'd1', raw: { id: 'd1', big: 12345678901234567000 }, deal: { title: 'Crane', owner: null } } },
     });
     graph.client.intercept = () => Promise.reject(new MillraceError(supergraphErrors.SUBGRAPH_TIMEOUT, 'late'));
     const strict = await livePlan('subscription { dealEvent { id deal { title stage { name } } } }');
-    expect(read(await strict.enrich(event(), testCall()))).toMatchObject({ errors: [{ path: ['dealEvent', 'deal'] }], data: { dealEvent: { id: 'd1', deal: null } } });
+    expect(read(await strict.enrich(event(), testCall()))).toMatchObject({
+      errors: [{ path: ['dealEvent', 'deal'] }],
+      data: { dealEvent: { id: 'd1', deal: null } },
+    });
   });
 
   it('asks only under the variables that include the field', async () => {
-    const plan = await livePlan('subscription($x: Boolean!, $y: Boolean! = true) { dealEvent { raw @include(if: $x) id @skip(if: $y) deal { title ...F @include(if: $x) } } } fragment F on Deal { owner { name } }');
+    const plan = await livePlan(
+      'subscription($x: Boolean!, $y: Boolean! = true) { dealEvent { raw @include(if: $x) id @skip(if: $y) deal { title ...F @include(if: $x) } } } fragment F on Deal { owner { name } }',
+    );
     expect([plan.enriches({ x: true, y: true }), plan.enriches({ x: false, y: true })]).toEqual([true, false]);
     expect(plan.complete(event(), { x: false, y: true }).text).toBe('{"data":{"dealEvent":{"deal":{"title":"Crane"}}}');
     expect(read(await plan.enrich(event({ raw: 'null' }), testCall({ variables: { x: true, y: false } })))).toEqual({
@@ -93,7 +123,10 @@ describe('an event of a live type', () => {
   it('of a deletion asks nobody and keeps what it carries, also where the rest is non-null', async () => {
     const plan = await livePlan('subscription { dealEvent { action deal { title stage { name } owner { name } } } }');
     const text = await plan.enrich(event({ action: 'DELETED' }), testCall());
-    expect(text).toEqual({ errors: 0, text: '{"data":{"dealEvent":{"action":"DELETED","deal":{"title":"Crane","stage":null,"owner":null}}}' });
+    expect(text).toEqual({
+      errors: 0,
+      text: '{"data":{"dealEvent":{"action":"DELETED","deal":{"title":"Crane","stage":null,"owner":null}}}',
+    });
     expect(graph.client.requests).toEqual([]);
     const bare = event({ action: 'DELETED', entity: { __typename: 'Deal', id: 'd1' } });
     expect(plan.complete(bare, {}).text).toBe('{"data":{"dealEvent":{"action":"DELETED","deal":{"title":null,"stage":null,"owner":null}}}');
@@ -102,7 +135,13 @@ describe('an event of a live type', () => {
   it('without a carried non-null field has no entity, and says where it is missing', async () => {
     const plan = await livePlan('subscription { dealEvent { id deal { title } } }');
     expect(read(plan.complete(event({ entity: { __typename: 'Deal', id: 'd1' } }), {}))).toEqual({
-      errors: [{ message: 'Cannot return null for a non-nullable field.', path: ['dealEvent', 'deal', 'title'], extensions: { code: 'VALUE_INVALID' } }],
+      errors: [
+        {
+          message: 'Cannot return null for a non-nullable field.',
+          path: ['dealEvent', 'deal', 'title'],
+          extensions: { code: 'VALUE_INVALID' },
+        },
+      ],
       data: { dealEvent: { id: 'd1', deal: null } },
     });
   });
@@ -110,7 +149,9 @@ describe('an event of a live type', () => {
   it('of a gap has nothing of an entity', async () => {
     const plan = await livePlan('subscription { dealEvent { action id missed raw delta deal { title owner { name } } } }');
     const gap = event({ action: 'GAP', id: null, missed: 7, raw: null, delta: null, entity: null });
-    expect((await plan.enrich(gap, testCall())).text).toBe('{"data":{"dealEvent":{"action":"GAP","id":null,"missed":7,"raw":null,"delta":null,"deal":null}}');
+    expect((await plan.enrich(gap, testCall())).text).toBe(
+      '{"data":{"dealEvent":{"action":"GAP","id":null,"missed":7,"raw":null,"delta":null,"deal":null}}',
+    );
   });
 
   it('of a plain stream carries lists, enums and numbers, coerced as GraphQL would', async () => {
@@ -122,12 +163,20 @@ describe('an event of a live type', () => {
   it('takes identifiers that are names of Object.prototype as ordinary words', async () => {
     const plan = await livePlan('subscription { dealEvent { constructor: id toString: deal { valueOf: title __proto__: stageId } } }');
     const source = event({ id: '__proto__' });
-    expect(plan.complete(source, {}).text).toBe('{"data":{"dealEvent":{"constructor":"__proto__","toString":{"valueOf":"Crane","__proto__":"s1"}}}');
+    expect(plan.complete(source, {}).text).toBe(
+      '{"data":{"dealEvent":{"constructor":"__proto__","toString":{"valueOf":"Crane","__proto__":"s1"}}}',
+    );
   });
 
   it('gives the arguments of its field, coerced', async () => {
-    const plan = await livePlan('subscription($f: DealFilter, $after: Cursor) { dealEvent(ids: [1, "b"], filter: $f, actions: ADDED, after: $after) { id } }');
-    expect(plan.arguments({ f: { stageId: { in: ['s1'] } } })).toEqual({ ids: ['1', 'b'], filter: { stageId: { in: ['s1'] } }, actions: ['ADDED'] });
+    const plan = await livePlan(
+      'subscription($f: DealFilter, $after: Cursor) { dealEvent(ids: [1, "b"], filter: $f, actions: ADDED, after: $after) { id } }',
+    );
+    expect(plan.arguments({ f: { stageId: { in: ['s1'] } } })).toEqual({
+      ids: ['1', 'b'],
+      filter: { stageId: { in: ['s1'] } },
+      actions: ['ADDED'],
+    });
   });
 
   it('refuses several root fields, in whatever guise', async () => {
@@ -146,7 +195,8 @@ describe('a subscription that a subgraph serves', () => {
     const plan = await planOf('subscription { tick { id title } }');
     if (plan.kind !== 'passthrough') throw new Error('not passed through');
     expect(plan.subgraph).toBe('ticks');
-    graph.client.intercept = (request) => (request.operation.subgraph === 'ticks' ? Promise.resolve({ data: { tick: { __typename: 'Deal', id: 'd2' } } }) : null);
+    graph.client.intercept = (request) =>
+      request.operation.subgraph === 'ticks' ? Promise.resolve({ data: { tick: { __typename: 'Deal', id: 'd2' } } }) : null;
     const results = [];
     for await (const result of plan.start(testCall())) results.push(JSON.parse(JSON.stringify(result)));
     expect(results).toEqual([{ data: { tick: { id: 'd2', title: 'Night ferry' } } }]);

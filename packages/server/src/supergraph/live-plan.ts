@@ -1,6 +1,12 @@
 import {
-  type FieldNode, type GraphQLObjectType, type GraphQLSchema, Kind, type SelectionSetNode, getArgumentValues,
-  isObjectType, parse,
+  type FieldNode,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  Kind,
+  type SelectionSetNode,
+  getArgumentValues,
+  isObjectType,
+  parse,
 } from 'graphql';
 import type { LiveType } from '../events/live-type.ts';
 import type { Json, JsonObject } from '../kit/json.ts';
@@ -136,7 +142,9 @@ export class LivePlan {
   #entityText(plan: FieldPlan, source: LiveSource, run: LiveRun): string {
     if (source.entity === null) return 'null';
     run.path.push(plan.key);
-    const text = run.enriched ? JSON.stringify(plan.complete(run.enriched[plan.key], run) ?? null) : this.#carriedText(plan.below ?? [], source.entity, run);
+    const text = run.enriched
+      ? JSON.stringify(plan.complete(run.enriched[plan.key], run) ?? null)
+      : this.#carriedText(plan.below ?? [], source.entity, run);
     run.path.length = 1;
     return text;
   }
@@ -187,7 +195,8 @@ function entitySeeds(plan: CompiledPlan, liveType: LiveType): readonly Seed[] {
   if (!plan.subscription) return [];
   const document = parse(plan.subscription.operation.query, { noLocation: true });
   const fragments = new Map<string, SelectionSetNode>();
-  for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition.selectionSet);
+  for (const definition of document.definitions)
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition.selectionSet);
   const fieldsOf = (set: SelectionSetNode | undefined): FieldNode[] =>
     (set?.selections ?? []).flatMap((selection) => {
       if (selection.kind === Kind.FIELD) return [selection];
@@ -200,7 +209,8 @@ function entitySeeds(plan: CompiledPlan, liveType: LiveType): readonly Seed[] {
       if (field.name.value !== liveType.fieldName) continue;
       const key = field.alias?.value ?? field.name.value;
       const fields = seeds.get(key) ?? new Map<string, string>();
-      for (const inner of fieldsOf(field.selectionSet)) if (inner.name.value !== '__typename') fields.set(inner.alias?.value ?? inner.name.value, inner.name.value);
+      for (const inner of fieldsOf(field.selectionSet))
+        if (inner.name.value !== '__typename') fields.set(inner.alias?.value ?? inner.name.value, inner.name.value);
       seeds.set(key, fields);
     }
   }
@@ -211,4 +221,3 @@ function entitySeeds(plan: CompiledPlan, liveType: LiveType): readonly Seed[] {
 export function createLivePlan(parts: LivePlanParts): SubscriptionPlan & { readonly kind: 'live' } {
   return new LivePlan(parts);
 }
-

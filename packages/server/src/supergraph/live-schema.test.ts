@@ -56,7 +56,11 @@ describe('golden vectors of spec/live-schema.md', () => {
 
 describe('reading @live', () => {
   it('gives the same digest in any order of services, another with another mapping or address', () => {
-    const a = { name: 'a', url: 'http://a', sdl: 'type Query { a: Int } type T @key(fields: "id") @live(topic: "t", tenant: "x") { id: ID! }' };
+    const a = {
+      name: 'a',
+      url: 'http://a',
+      sdl: 'type Query { a: Int } type T @key(fields: "id") @live(topic: "t", tenant: "x") { id: ID! }',
+    };
     const b = { name: 'b', url: 'http://b', sdl: 'type Query { b: Int }' };
     const digest = (services: ServiceInput[]): string => {
       const composition = composeRelease(services);
@@ -81,7 +85,20 @@ describe('reading @live', () => {
       fc.string({ maxLength: 20 }).map((text) => JSON.stringify(text).replaceAll(/\\u[0-9a-f]{4}|[^\x20-\x7e]/g, 'x')),
       fc.constantFrom('EVENT', 'null', '3', '[1, {a: 2}]', '{from: "x", to: ADDED}', 'true', '"\'\'"', '"a..b"', '""'),
     );
-    const name = fc.constantFrom('topic', 'tenant', 'key', 'version', 'visibility', 'actions', 'entity', 'name', 'format', 'bogus', 'list', 'users');
+    const name = fc.constantFrom(
+      'topic',
+      'tenant',
+      'key',
+      'version',
+      'visibility',
+      'actions',
+      'entity',
+      'name',
+      'format',
+      'bogus',
+      'list',
+      'users',
+    );
     fc.assert(
       fc.property(fc.uniqueArray(fc.tuple(name, value), { selector: ([key]) => key, minLength: 1, maxLength: 8 }), value, (args, path) => {
         const sdl = `type Query { a: Int } type T @key(fields: "id") @live(${args.map(([key, text]) => `${key}: ${text}`).join(', ')}) { id: ID! n: Int @carried(path: ${path}) }`;

@@ -68,7 +68,9 @@ function parseSdl(sdl: string, what: string, problems: Problems): DocumentNode |
   }
   try {
     const document = parse(sdl);
-    const operation = document.definitions.find((definition) => definition.kind === 'OperationDefinition' || definition.kind === 'FragmentDefinition');
+    const operation = document.definitions.find(
+      (definition) => definition.kind === 'OperationDefinition' || definition.kind === 'FragmentDefinition',
+    );
     if (!operation) return document;
     problems.add('SDL_INVALID', `${what} holds a query or fragment; SDL holds type definitions only`);
   } catch (error) {

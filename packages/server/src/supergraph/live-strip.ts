@@ -1,6 +1,12 @@
 import {
-  type ConstDirectiveNode, type DefinitionNode, type DocumentNode, type FieldDefinitionNode, Kind, type ObjectTypeDefinitionNode,
-  type ObjectTypeExtensionNode, parse,
+  type ConstDirectiveNode,
+  type DefinitionNode,
+  type DocumentNode,
+  type FieldDefinitionNode,
+  Kind,
+  type ObjectTypeDefinitionNode,
+  type ObjectTypeExtensionNode,
+  parse,
 } from 'graphql';
 import type { LiveType } from '../events/live-type.ts';
 import { LIVE_TYPE_PREFIX } from './live-directives.ts';
@@ -12,8 +18,20 @@ const FEDERATION_URL = 'https://specs.apollo.dev/federation/v2.6';
 
 /** Directives of federation 2 that a schema without a federation @link may use once we add the link. */
 const FEDERATION_DIRECTIVES = [
-  'key', 'requires', 'provides', 'external', 'shareable', 'extends', 'override', 'inaccessible', 'tag', 'interfaceObject', 'composeDirective',
-  'authenticated', 'requiresScopes', 'policy',
+  'key',
+  'requires',
+  'provides',
+  'external',
+  'shareable',
+  'extends',
+  'override',
+  'inaccessible',
+  'tag',
+  'interfaceObject',
+  'composeDirective',
+  'authenticated',
+  'requiresScopes',
+  'policy',
 ] as const;
 
 const FEDERATION_1 = new Set(['key', 'requires', 'provides', 'external', 'extends', 'tag']);
@@ -26,10 +44,15 @@ const FEDERATION_1 = new Set(['key', 'requires', 'provides', 'external', 'extend
  * or uses a directive that only federation 2 has, gets the federation link.
  */
 export function federationDocument(
-  document: DocumentNode, vocabulary: Vocabulary, liveTypes: readonly LiveType[], views: ReadonlyMap<string, TypeView>,
+  document: DocumentNode,
+  vocabulary: Vocabulary,
+  liveTypes: readonly LiveType[],
+  views: ReadonlyMap<string, TypeView>,
 ): DocumentNode {
   const used = usedDirectives(document);
-  const addLink = !vocabulary.federation && (vocabulary.liveLink !== null || FEDERATION_DIRECTIVES.some((name) => !FEDERATION_1.has(name) && used.has(name)));
+  const addLink =
+    !vocabulary.federation &&
+    (vocabulary.liveLink !== null || FEDERATION_DIRECTIVES.some((name) => !FEDERATION_1.has(name) && used.has(name)));
   const federation2 = addLink || (vocabulary.federation?.version.startsWith('v2') ?? false);
   const shared = federation2 ? sharedFields(liveTypes, views) : new Map<string, ReadonlySet<string>>();
   const definitions: DefinitionNode[] = addLink ? [federationLink(used)] : [];
@@ -58,7 +81,8 @@ function usedDirectives(document: DocumentNode): ReadonlySet<string> {
     if (!('fields' in definition)) continue;
     for (const field of definition.fields ?? []) {
       for (const directive of field.directives ?? []) used.add(directive.name.value);
-      if ('arguments' in field) for (const arg of field.arguments ?? []) for (const directive of arg.directives ?? []) used.add(directive.name.value);
+      if ('arguments' in field)
+        for (const arg of field.arguments ?? []) for (const directive of arg.directives ?? []) used.add(directive.name.value);
     }
   }
   return used;
@@ -66,12 +90,17 @@ function usedDirectives(document: DocumentNode): ReadonlySet<string> {
 
 function federationLink(used: ReadonlySet<string>): DefinitionNode {
   const names = FEDERATION_DIRECTIVES.filter((name) => name === 'key' || name === 'shareable' || used.has(name));
-  const definition = parse(`extend schema @link(url: "${FEDERATION_URL}", import: [${names.map((name) => `"@${name}"`).join(', ')}])`).definitions[0];
+  const definition = parse(`extend schema @link(url: "${FEDERATION_URL}", import: [${names.map((name) => `"@${name}"`).join(', ')}])`)
+    .definitions[0];
   if (!definition) throw new Error('the federation link did not parse');
   return definition;
 }
 
-function strip(definition: DefinitionNode, vocabulary: Vocabulary, shared: ReadonlyMap<string, ReadonlySet<string>>): DefinitionNode | null {
+function strip(
+  definition: DefinitionNode,
+  vocabulary: Vocabulary,
+  shared: ReadonlyMap<string, ReadonlySet<string>>,
+): DefinitionNode | null {
   if (isSchemaNode(definition)) {
     const directives = definition.directives?.filter((directive) => directive !== vocabulary.liveLink?.node) ?? [];
     if (definition.kind === Kind.SCHEMA_EXTENSION && directives.length === 0 && !definition.operationTypes?.length) return null;
@@ -84,11 +113,14 @@ function strip(definition: DefinitionNode, vocabulary: Vocabulary, shared: Reado
 }
 
 function stripObject(
-  definition: ObjectTypeDefinitionNode | ObjectTypeExtensionNode, vocabulary: Vocabulary, shared: ReadonlySet<string> | undefined,
+  definition: ObjectTypeDefinitionNode | ObjectTypeExtensionNode,
+  vocabulary: Vocabulary,
+  shared: ReadonlySet<string> | undefined,
 ): DefinitionNode | null {
   const directives = definition.directives?.filter((directive) => !vocabulary.live.has(directive.name.value)) ?? [];
   const wholeType = directives.some((directive) => directive.name.value === vocabulary.shareable);
-  const fields = definition.fields?.map((field) => stripField(field, vocabulary, !wholeType && (shared?.has(field.name.value) ?? false))) ?? [];
+  const fields =
+    definition.fields?.map((field) => stripField(field, vocabulary, !wholeType && (shared?.has(field.name.value) ?? false))) ?? [];
   const extension = definition.kind === Kind.OBJECT_TYPE_EXTENSION;
   if (extension && directives.length === 0 && fields.length === 0 && !definition.interfaces?.length) return null;
   return { ...definition, directives, fields };

@@ -61,7 +61,9 @@ export function generateLiveSubgraph(input: LiveSubgraphInput): string | null {
     ...filters.values(),
     ...[...enums].map((name) => `enum ${name} {\n  ${(input.enums.get(name)?.values ?? []).join('\n  ')}\n}`),
     ...[...scalars].map((name) => `scalar ${name}`),
-  ].join('\n\n').concat('\n');
+  ]
+    .join('\n\n')
+    .concat('\n');
 }
 
 const ACTIONS = `"What happened. A client that filters sees ENTERED and LEFT where an entity starts or stops to match."
@@ -97,7 +99,9 @@ function subscriptionType(types: readonly LiveType[]): string {
     const event = eventTypeName(type);
     const keyed = type.key.length > 0;
     const args = keyed ? ['ids: [ID!]', ...filter, 'actions: [LiveAction!]', 'after: Cursor'] : [...filter, 'after: Cursor'];
-    lines.push(`  "Every event of ${type.name}${keyed ? ', in order for each entity' : ''}."\n  ${type.fieldName}Event(${args.join(', ')}): ${event}!`);
+    lines.push(
+      `  "Every event of ${type.name}${keyed ? ', in order for each entity' : ''}."\n  ${type.fieldName}Event(${args.join(', ')}): ${event}!`,
+    );
     if (!keyed) continue;
     for (const suffix of ['Added', 'Changed', 'Deleted'])
       lines.push(`  ${type.fieldName}${suffix}(${[...filter, 'after: Cursor'].join(', ')}): ${event}!`);
@@ -173,7 +177,8 @@ function reportCollisions(input: LiveSubgraphInput): void {
   const topics = new Map<string, LiveType>();
   const types = new Map<string, LiveType>();
   for (const { type, problems } of input.sources) {
-    const report = (code: 'LIVE_FIELD_TAKEN' | 'LIVE_TOPIC_TAKEN' | 'LIVE_TYPE_DUPLICATE', what: string, field?: string): void => problems.add(code, what, type.name, field);
+    const report = (code: 'LIVE_FIELD_TAKEN' | 'LIVE_TOPIC_TAKEN' | 'LIVE_TYPE_DUPLICATE', what: string, field?: string): void =>
+      problems.add(code, what, type.name, field);
     const other = types.get(type.name);
     if (other) report('LIVE_TYPE_DUPLICATE', `@live is already on this type in service "${other.subgraph}"`);
     types.set(type.name, type);
@@ -183,8 +188,10 @@ function reportCollisions(input: LiveSubgraphInput): void {
     topics.set(topic, type);
     for (const field of subscriptionFields(type)) {
       const holder = fields.get(field);
-      if (holder && holder !== other) report('LIVE_FIELD_TAKEN', `Subscription.${field} is already generated for ${holder.name}; give one of them another \`name\``);
-      else if (input.takenSubscriptionFields.has(field)) report('LIVE_FIELD_TAKEN', `Subscription.${field} exists already, written by hand`);
+      if (holder && holder !== other)
+        report('LIVE_FIELD_TAKEN', `Subscription.${field} is already generated for ${holder.name}; give one of them another \`name\``);
+      else if (input.takenSubscriptionFields.has(field))
+        report('LIVE_FIELD_TAKEN', `Subscription.${field} exists already, written by hand`);
       fields.set(field, type);
     }
     reportNames(type, input, (what, field) => report('LIVE_FIELD_TAKEN', what, field));
@@ -192,8 +199,10 @@ function reportCollisions(input: LiveSubgraphInput): void {
 }
 
 function reportNames(type: LiveType, input: LiveSubgraphInput, report: (what: string, field?: string) => void): void {
-  for (const name of [eventTypeName(type), filterTypeName(type)]) if (input.takenTypes.has(name)) report(`the type ${name} would be generated, and exists already`);
+  for (const name of [eventTypeName(type), filterTypeName(type)])
+    if (input.takenTypes.has(name)) report(`the type ${name} would be generated, and exists already`);
   if (RESERVED_EVENT_FIELDS.has(type.fieldName)) report(`"${type.fieldName}" is a field of every event; give another \`name\``);
   for (const field of type.carried)
-    if (field.filterable && RESERVED_FILTER_FIELDS.has(field.field)) report(`"${field.field}" is a word of filters, so it cannot be filtered by`, field.field);
+    if (field.filterable && RESERVED_FILTER_FIELDS.has(field.field))
+      report(`"${field.field}" is a word of filters, so it cannot be filtered by`, field.field);
 }

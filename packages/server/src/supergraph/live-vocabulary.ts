@@ -1,5 +1,12 @@
 import type { DirectiveNode, DocumentNode } from 'graphql';
-import { LIVE_ARGUMENTS, LIVE_DIRECTIVE_NAMES, LIVE_SPEC_IDENTITY, LIVE_SPEC_URL, LIVE_SPEC_VERSION, type LiveDirectiveName } from './live-directives.ts';
+import {
+  LIVE_ARGUMENTS,
+  LIVE_DIRECTIVE_NAMES,
+  LIVE_SPEC_IDENTITY,
+  LIVE_SPEC_URL,
+  LIVE_SPEC_VERSION,
+  type LiveDirectiveName,
+} from './live-directives.ts';
 import { type SchemaLink, linkedDirective, schemaLinks } from './link-imports.ts';
 
 const FEDERATION_IDENTITY = 'https://specs.apollo.dev/federation';
@@ -43,14 +50,24 @@ function linkedNames(link: SchemaLink): ReadonlyMap<string, LiveDirectiveName> {
 
 /** Without a @link the plain names count, so that the first ten lines of a newcomer work. */
 function defaultNames(): ReadonlyMap<string, LiveDirectiveName> {
-  return new Map(LIVE_DIRECTIVE_NAMES.flatMap((name) => [[name, name], [`live__${name}`, name]] as const));
+  return new Map(
+    LIVE_DIRECTIVE_NAMES.flatMap(
+      (name) =>
+        [
+          [name, name],
+          [`live__${name}`, name],
+        ] as const,
+    ),
+  );
 }
 
 /** A schema that never heard of Millrace may have a @live of its own; it has no `topic`. */
 function definesForeignLive(document: DocumentNode): boolean {
   return document.definitions.some(
     (definition) =>
-      definition.kind === 'DirectiveDefinition' && definition.name.value === 'live' && !definition.arguments?.some((arg) => arg.name.value === 'topic'),
+      definition.kind === 'DirectiveDefinition' &&
+      definition.name.value === 'live' &&
+      !definition.arguments?.some((arg) => arg.name.value === 'topic'),
   );
 }
 
@@ -60,11 +77,18 @@ function linkProblems(link: SchemaLink): Vocabulary['problems'] {
     problems.push({ code: 'LIVE_VERSION_UNSUPPORTED', message: `@link names ${link.url}; this program knows ${LIVE_SPEC_URL}` });
   for (const name of link.imports.keys())
     if (name.startsWith('@') && !LIVE_DIRECTIVE_NAMES.some((known) => `@${known}` === name))
-      problems.push({ code: 'LIVE_IMPORT_UNKNOWN', message: `@link imports ${name}; the live specification has @live, @carried and @filterable` });
+      problems.push({
+        code: 'LIVE_IMPORT_UNKNOWN',
+        message: `@link imports ${name}; the live specification has @live, @carried and @filterable`,
+      });
   return problems;
 }
 
-export function liveDirective(vocabulary: Vocabulary, directives: readonly DirectiveNode[] | undefined, name: LiveDirectiveName): DirectiveNode | null {
+export function liveDirective(
+  vocabulary: Vocabulary,
+  directives: readonly DirectiveNode[] | undefined,
+  name: LiveDirectiveName,
+): DirectiveNode | null {
   return directives?.find((directive) => vocabulary.live.get(directive.name.value) === name) ?? null;
 }
 

@@ -6,7 +6,11 @@ export type SupergraphMetrics = ReturnType<typeof createSupergraphMetrics>;
 export function createSupergraphMetrics(metrics: Metrics) {
   return {
     requests: metrics.counter('supergraph_subgraph_requests_total', 'Requests to subgraphs, retries included', ['subgraph']),
-    failures: metrics.counter('supergraph_subgraph_failures_total', 'Requests to subgraphs that gave no answer, and subscriptions there that were refused or lost', ['subgraph', 'code']),
+    failures: metrics.counter(
+      'supergraph_subgraph_failures_total',
+      'Requests to subgraphs that gave no answer, and subscriptions there that were refused or lost',
+      ['subgraph', 'code'],
+    ),
     retries: metrics.counter('supergraph_subgraph_retries_total', 'Queries sent again after a broken connection', ['subgraph']),
     seconds: metrics.histogram('supergraph_subgraph_seconds', 'From request to parsed answer', LATENCY_BUCKETS, ['subgraph']),
     inFlight: metrics.gauge('supergraph_subgraph_in_flight', 'Requests to subgraphs under way', ['subgraph']),

@@ -1,6 +1,16 @@
 import {
-  type DocumentNode, type FieldNode, type FragmentDefinitionNode, GraphQLError, Kind, type OperationDefinitionNode, type SelectionNode,
-  type SelectionSetNode, getOperationAST, parse, print, visit,
+  type DocumentNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  GraphQLError,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionNode,
+  type SelectionSetNode,
+  getOperationAST,
+  parse,
+  print,
+  visit,
 } from 'graphql';
 import { type ErrorSpec } from '../kit/errors.ts';
 import { supergraphErrors } from './errors.ts';
@@ -25,7 +35,14 @@ export type OperationLimits = {
   readonly fieldsMax: number;
 };
 
-export const OPERATION_LIMITS: OperationLimits = { tokensMax: 10_000, depthMax: 30, aliasesMax: 100, rootFieldsMax: 100, directivesMax: 200, fieldsMax: 5_000 };
+export const OPERATION_LIMITS: OperationLimits = {
+  tokensMax: 10_000,
+  depthMax: 30,
+  aliasesMax: 100,
+  rootFieldsMax: 100,
+  directivesMax: 200,
+  fieldsMax: 5_000,
+};
 
 export type Parsed =
   | { readonly kind: 'document'; readonly document: DocumentNode }
@@ -38,14 +55,19 @@ export function parseOperations(query: string, limits: OperationLimits): Parsed 
     // The parser recurses: brackets by the thousand end its stack, which is the document's fault and not ours.
     if (error instanceof RangeError) return refused('DEPTH_LIMIT', 'the document is nested too deeply to be read');
     if (!(error instanceof GraphQLError)) throw error;
-    if (/more tha[nt] \d+ tokens/.test(error.message)) return refused('TOKEN_LIMIT', `the document has more than ${limits.tokensMax} tokens`);
+    if (/more tha[nt] \d+ tokens/.test(error.message))
+      return refused('TOKEN_LIMIT', `the document has more than ${limits.tokensMax} tokens`);
     return { kind: 'invalid', phase: 'parse', errors: [withCode(error, 'GRAPHQL_PARSE_FAILED')] };
   }
 }
 
 export function withCode(error: GraphQLError, code: string): GraphQLError {
   return new GraphQLError(error.message, {
-    ...(error.nodes ? { nodes: error.nodes } : {}), source: error.source, positions: error.positions, path: error.path, extensions: { code, ...error.extensions },
+    ...(error.nodes ? { nodes: error.nodes } : {}),
+    source: error.source,
+    positions: error.positions,
+    path: error.path,
+    extensions: { code, ...error.extensions },
   });
 }
 
@@ -59,7 +81,8 @@ export function selectOperation(document: DocumentNode, operationName: string | 
   const operation = getOperationAST(document, operationName);
   if (!operation) return null;
   const all = new Map<string, FragmentDefinitionNode>();
-  for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) all.set(definition.name.value, definition);
+  for (const definition of document.definitions)
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) all.set(definition.name.value, definition);
   const fragments = new Map<string, FragmentDefinitionNode>();
   const queue: (OperationDefinitionNode | FragmentDefinitionNode)[] = [operation];
   for (let next = queue.pop(); next; next = queue.pop()) {
@@ -91,10 +114,13 @@ export function checkLimits(selected: OperationDocument, limits: OperationLimits
       count.directives++;
     },
   });
-  if (count.aliases > limits.aliasesMax) return refused('ALIAS_LIMIT', `the operation has ${count.aliases} aliases; ${limits.aliasesMax} are allowed`);
-  if (count.directives > limits.directivesMax) return refused('DIRECTIVE_LIMIT', `the operation has ${count.directives} directives; ${limits.directivesMax} are allowed`);
+  if (count.aliases > limits.aliasesMax)
+    return refused('ALIAS_LIMIT', `the operation has ${count.aliases} aliases; ${limits.aliasesMax} are allowed`);
+  if (count.directives > limits.directivesMax)
+    return refused('DIRECTIVE_LIMIT', `the operation has ${count.directives} directives; ${limits.directivesMax} are allowed`);
   const roots = rootFields(selected).length;
-  if (roots > limits.rootFieldsMax) return refused('ROOT_FIELD_LIMIT', `the operation has ${roots} root fields; ${limits.rootFieldsMax} are allowed`);
+  if (roots > limits.rootFieldsMax)
+    return refused('ROOT_FIELD_LIMIT', `the operation has ${roots} root fields; ${limits.rootFieldsMax} are allowed`);
   const depth = depthOf(selected.operation.selectionSet, selected.fragments, new Map());
   if (depth > limits.depthMax) return refused('DEPTH_LIMIT', `the operation is ${depth} levels deep; ${limits.depthMax} are allowed`);
   // The planner writes fragments out: some fragments that each spread the next one twice keep it busy for minutes and in gigabytes.
@@ -134,7 +160,8 @@ function depthOf(set: SelectionSetNode, fragments: OperationDocument['fragments'
   known.set(set, 0);
   let depth = 0;
   for (const selection of set.selections) {
-    if (selection.kind === Kind.FIELD) depth = Math.max(depth, 1 + (selection.selectionSet ? depthOf(selection.selectionSet, fragments, known) : 0));
+    if (selection.kind === Kind.FIELD)
+      depth = Math.max(depth, 1 + (selection.selectionSet ? depthOf(selection.selectionSet, fragments, known) : 0));
     else {
       const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection.selectionSet : fragments.get(selection.name.value)?.selectionSet;
       if (inner) depth = Math.max(depth, depthOf(inner, fragments, known));
@@ -154,7 +181,8 @@ export function rootFields(selected: OperationDocument): readonly FieldNode[] {
     for (const selection of set.selections) {
       if (selection.kind === Kind.FIELD) fields.push(selection);
       else {
-        const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection.selectionSet : selected.fragments.get(selection.name.value)?.selectionSet;
+        const inner =
+          selection.kind === Kind.INLINE_FRAGMENT ? selection.selectionSet : selected.fragments.get(selection.name.value)?.selectionSet;
         if (inner) walk(inner);
       }
     }
@@ -166,7 +194,10 @@ export function rootFields(selected: OperationDocument): readonly FieldNode[] {
 const LOCAL = new Set(['__typename', '__schema', '__type']);
 
 /** The part that subgraphs answer and the part that the schema itself answers. `data` is null where nothing is left for subgraphs. */
-export function splitIntrospection(selected: OperationDocument): { readonly data: OperationDocument | null; readonly introspection: DocumentNode | null } {
+export function splitIntrospection(selected: OperationDocument): {
+  readonly data: OperationDocument | null;
+  readonly introspection: DocumentNode | null;
+} {
   const names = rootFields(selected).map((field) => field.name.value);
   if (!names.some((name) => LOCAL.has(name))) return { data: selected, introspection: null };
   const data = keepRoots(selected, (name) => !LOCAL.has(name));
@@ -186,7 +217,13 @@ function keepRoots(selected: OperationDocument, keep: (name: string) => boolean)
       const inner = selection.kind === Kind.INLINE_FRAGMENT ? selection : selected.fragments.get(selection.name.value);
       const kept = inner ? filter(inner.selectionSet) : [];
       if (kept.length === 0) return [];
-      return [{ kind: Kind.INLINE_FRAGMENT, directives: selection.directives ?? [], selectionSet: { kind: Kind.SELECTION_SET, selections: kept } }];
+      return [
+        {
+          kind: Kind.INLINE_FRAGMENT,
+          directives: selection.directives ?? [],
+          selectionSet: { kind: Kind.SELECTION_SET, selections: kept },
+        },
+      ];
     });
   const selections = filter(selected.operation.selectionSet);
   if (selections.length === 0) return null;

@@ -1,7 +1,18 @@
 import type { PlanNode } from '@graphql-hive/router-query-planner';
 import {
-  type ConstDirectiveNode, type DocumentNode, type FieldDefinitionNode, type FieldNode, type FragmentDefinitionNode, Kind, type ObjectTypeDefinitionNode,
-  type SelectionNode, type SelectionSetNode, type TypeNode, parse, print, stripIgnoredCharacters,
+  type ConstDirectiveNode,
+  type DocumentNode,
+  type FieldDefinitionNode,
+  type FieldNode,
+  type FragmentDefinitionNode,
+  Kind,
+  type ObjectTypeDefinitionNode,
+  type SelectionNode,
+  type SelectionSetNode,
+  type TypeNode,
+  parse,
+  print,
+  stripIgnoredCharacters,
 } from 'graphql';
 import type { OperationDocument } from './operation-document.ts';
 
@@ -48,14 +59,17 @@ export class PartialUnions {
   }
 
   #node(node: PlanNode, selected: OperationDocument): PlanNode {
-    if (node.kind === 'Sequence' || node.kind === 'Parallel') return { ...node, nodes: node.nodes.map((child) => this.#node(child, selected)) };
+    if (node.kind === 'Sequence' || node.kind === 'Parallel')
+      return { ...node, nodes: node.nodes.map((child) => this.#node(child, selected)) };
     const graph = node.kind === 'Fetch' ? this.#graphs.get(node.serviceName) : undefined;
     if (node.kind !== 'Fetch' || graph === undefined || (node.requires?.length ?? 0) > 0) return node;
     const document = parse(node.operation, { noLocation: true });
     const walk = new Walk(graph, this.#members, this.#types, selected.fragments, fragmentsOf(document));
     const root = node.operationKind === 'mutation' ? 'Mutation' : 'Query';
     const definitions = document.definitions.map((definition) =>
-      definition.kind === Kind.OPERATION_DEFINITION ? { ...definition, selectionSet: walk.set(root, [selected.operation.selectionSet], definition.selectionSet) } : definition,
+      definition.kind === Kind.OPERATION_DEFINITION
+        ? { ...definition, selectionSet: walk.set(root, [selected.operation.selectionSet], definition.selectionSet) }
+        : definition,
     );
     return walk.restored ? { ...node, operation: stripIgnoredCharacters(print({ ...document, definitions })) } : node;
   }
@@ -71,8 +85,11 @@ class Walk {
   readonly #fetch: Fragments;
 
   constructor(
-    graph: string, members: ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>, types: ReadonlyMap<string, ObjectTypeDefinitionNode>,
-    client: Fragments, fetch: Fragments,
+    graph: string,
+    members: ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>,
+    types: ReadonlyMap<string, ObjectTypeDefinitionNode>,
+    client: Fragments,
+    fetch: Fragments,
   ) {
     this.#graph = graph;
     this.#members = members;
@@ -112,7 +129,9 @@ class Walk {
       if (!known.has(keyOf(field)) && this.#resolves(member, field)) selections.set(keyOf(field), field);
     if (selections.size === 0) return [];
     const typeCondition = { kind: Kind.NAMED_TYPE, name: { kind: Kind.NAME, value: member } } as const;
-    return [{ kind: Kind.INLINE_FRAGMENT, typeCondition, selectionSet: { kind: Kind.SELECTION_SET, selections: [...selections.values()] } }];
+    return [
+      { kind: Kind.INLINE_FRAGMENT, typeCondition, selectionSet: { kind: Kind.SELECTION_SET, selections: [...selections.values()] } },
+    ];
   }
 
   #resolves(type: string, field: FieldNode): boolean {
@@ -127,7 +146,9 @@ function resolvedIn(type: ObjectTypeDefinitionNode, field: FieldDefinitionNode, 
   const joins = (field.directives ?? []).filter((directive) => directive.name.value === 'join__field');
   const here = (directive: ConstDirectiveNode): boolean => text(directive, 'graph') === graph;
   if (joins.length === 0) return (type.directives ?? []).some((directive) => directive.name.value === 'join__type' && here(directive));
-  return joins.some((directive) => here(directive) && directive.arguments?.every((arg) => arg.name.value === 'graph' || arg.name.value === 'type'));
+  return joins.some(
+    (directive) => here(directive) && directive.arguments?.every((arg) => arg.name.value === 'graph' || arg.name.value === 'type'),
+  );
 }
 
 /** The subgraph may know the field as less than the supergraph says: one member instead of the union. */
@@ -149,7 +170,11 @@ function fieldsOf(set: SelectionSetNode, fragments: Fragments, member: string | 
 }
 
 function fragmentsOf(document: DocumentNode): Fragments {
-  return new Map(document.definitions.flatMap((definition) => (definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [])));
+  return new Map(
+    document.definitions.flatMap((definition) =>
+      definition.kind === Kind.FRAGMENT_DEFINITION ? [[definition.name.value, definition] as const] : [],
+    ),
+  );
 }
 
 function keyOf(field: FieldNode): string {

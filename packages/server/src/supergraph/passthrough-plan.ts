@@ -17,7 +17,13 @@ export class PassthroughPlan {
   readonly #fetchMs: number;
   readonly #now: () => number;
 
-  constructor(upstream: NonNullable<CompiledPlan['subscription']>, client: SubgraphClient, operation: CompiledOperation, fetchMs: number, now: () => number) {
+  constructor(
+    upstream: NonNullable<CompiledPlan['subscription']>,
+    client: SubgraphClient,
+    operation: CompiledOperation,
+    fetchMs: number,
+    now: () => number,
+  ) {
     this.subgraph = upstream.operation.subgraph;
     this.#upstream = upstream;
     this.#client = client;
@@ -48,6 +54,8 @@ export class PassthroughPlan {
   }
 }
 
-export function createPassthroughPlan(...parts: ConstructorParameters<typeof PassthroughPlan>): SubscriptionPlan & { readonly kind: 'passthrough' } {
+export function createPassthroughPlan(
+  ...parts: ConstructorParameters<typeof PassthroughPlan>
+): SubscriptionPlan & { readonly kind: 'passthrough' } {
   return new PassthroughPlan(...parts);
 }

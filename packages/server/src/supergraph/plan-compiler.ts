@@ -119,7 +119,11 @@ class PlanCompiler {
     const base = { operation: subgraphOperation(node), variableUsages: node.variableUsages ?? [], conditions };
     return this.#push({
       make: (index, dependents, dependencies) => ({ kind: 'batch', index, dependents, dependencies, ...base, aliases }),
-      reads, writes, before, barrier: false, rooted: false,
+      reads,
+      writes,
+      before,
+      barrier: false,
+      rooted: false,
     });
   }
 
@@ -169,7 +173,10 @@ function rewrites(list: readonly FetchRewrite[] | undefined): readonly FetchRewr
 }
 
 function entitySource(
-  paths: EntitySource['paths'], requires: readonly RequiresSelection[], input: FetchRewrite[] | undefined, output: FetchRewrite[] | undefined,
+  paths: EntitySource['paths'],
+  requires: readonly RequiresSelection[],
+  input: FetchRewrite[] | undefined,
+  output: FetchRewrite[] | undefined,
 ): EntitySource {
   return { paths, requires, inputRewrites: rewrites(input), outputRewrites: rewrites(output) };
 }
@@ -207,7 +214,8 @@ function writtenPaths(operation: string, prefix: string, outputRewrites: readonl
   const writes = new Set<string>();
   const document = parse(operation, { noLocation: true });
   const fragments = new Map<string, SelectionSetNode>();
-  for (const definition of document.definitions) if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition.selectionSet);
+  for (const definition of document.definitions)
+    if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition.selectionSet);
   const walk = (set: SelectionSetNode, at: string, wanted: string | undefined): void => {
     for (const selection of set.selections) {
       if (selection.kind === Kind.FIELD) {
@@ -222,7 +230,8 @@ function writtenPaths(operation: string, prefix: string, outputRewrites: readonl
       }
     }
   };
-  for (const definition of document.definitions) if (definition.kind === Kind.OPERATION_DEFINITION) walk(definition.selectionSet, prefix, within);
+  for (const definition of document.definitions)
+    if (definition.kind === Kind.OPERATION_DEFINITION) walk(definition.selectionSet, prefix, within);
   for (const rewrite of outputRewrites) addRenamed(rewrite, prefix, writes);
   return writes;
 }

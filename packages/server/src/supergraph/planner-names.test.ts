@@ -2,7 +2,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type TestGraph, composed, federated, testGraph } from './fixture.ts';
 import { plannerNames } from './planner-names.ts';
 
-const OWNER = federated('type Query { pets: [Pet!]! } interface Pet @key(fields: "id") { id: ID! name: String } type Cat implements Pet @key(fields: "id") { id: ID! name: String lives: Int }');
+const OWNER = federated(
+  'type Query { pets: [Pet!]! } interface Pet @key(fields: "id") { id: ID! name: String } type Cat implements Pet @key(fields: "id") { id: ID! name: String lives: Int }',
+);
 const GUEST = federated('type Query { boarders: [Pet!]! } type Pet @key(fields: "id") @interfaceObject { id: ID! cage: Int }');
 const cat = { __typename: 'Cat', id: 'c1', name: 'Tom', lives: 9 };
 
@@ -13,7 +15,10 @@ afterEach(async () => {
 });
 
 describe('an interface object', () => {
-  it.each([['a', 'b'], ['b', 'a']])('leads to the types behind the interface where it is in "%s" and the interface in "%s"', async (guest, owner) => {
+  it.each([
+    ['a', 'b'],
+    ['b', 'a'],
+  ])('leads to the types behind the interface where it is in "%s" and the interface in "%s"', async (guest, owner) => {
     graph = await testGraph({
       [guest]: { sdl: GUEST, resolvers: { Query: { boarders: () => [{ id: 'c1', cage: 4 }] } } },
       [owner]: { sdl: OWNER, resolvers: { Query: { pets: () => [cat] } } },

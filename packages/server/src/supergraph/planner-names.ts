@@ -18,7 +18,8 @@ export function plannerNames(supergraphSdl: string): PlannerNames {
   const names = new Map<string, string>();
   for (const definition of document.definitions) {
     if (definition.kind === Kind.INTERFACE_TYPE_DEFINITION)
-      for (const directive of definition.directives ?? []) if (value(directive, 'isInterfaceObject') === 'true') objects.add(value(directive, 'graph') ?? '');
+      for (const directive of definition.directives ?? [])
+        if (value(directive, 'isInterfaceObject') === 'true') objects.add(value(directive, 'graph') ?? '');
     if (definition.kind === Kind.ENUM_TYPE_DEFINITION && definition.name.value === 'join__Graph')
       for (const graph of definition.values ?? []) names.set(graph.name.value, value(graph.directives?.[0], 'name') ?? '');
   }
@@ -36,7 +37,9 @@ function renamed(supergraphSdl: string, given: ReadonlyMap<string, string>): str
       Directive(node) {
         if (node.name.value !== 'join__graph') return undefined;
         const args = (node.arguments ?? []).map((arg) =>
-          arg.name.value === 'name' && arg.value.kind === Kind.STRING ? { ...arg, value: { ...arg.value, value: given.get(arg.value.value) ?? arg.value.value } } : arg,
+          arg.name.value === 'name' && arg.value.kind === Kind.STRING
+            ? { ...arg, value: { ...arg.value, value: given.get(arg.value.value) ?? arg.value.value } }
+            : arg,
         );
         return { ...node, arguments: args };
       },
@@ -51,9 +54,13 @@ function restored(node: PlanNode, real: ReadonlyMap<string, string>): PlanNode {
     case 'Parallel':
       return { ...node, nodes: node.nodes.map(inner) };
     case 'Condition':
-      return { ...node, ...(node.ifClause ? { ifClause: inner(node.ifClause) } : {}), ...(node.elseClause ? { elseClause: inner(node.elseClause) } : {}) };
+      return {
+        ...node,
+        ...(node.ifClause ? { ifClause: inner(node.ifClause) } : {}),
+        ...(node.elseClause ? { elseClause: inner(node.elseClause) } : {}),
+      };
     case 'Flatten':
-      return { ...node, node: inner(node.node) } as PlanNode;
+      return { ...node, node: inner(node.node) };
     case 'Subscription':
       return { ...node, primary: inner(node.primary) } as PlanNode;
     case 'Fetch':

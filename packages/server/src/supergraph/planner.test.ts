@@ -11,9 +11,13 @@ const { supergraphSdl } = composed({ a: { sdl: federated('type Query { a: Int }'
 /** Every field stands in every subgraph, so that there are very many ways to each: about two seconds of planning. */
 const entangled = ((): { supergraphSdl: string; query: string } => {
   const names = Array.from({ length: 24 }, (_, index) => `s${index}`);
-  const sdl = (name: string): string => `type Query { a: A @shareable } type A @key(fields: "id") { id: ID! b: B @shareable ${name}: Int } type B @key(fields: "id") { id: ID! a: A @shareable b_${name}: Int }`;
-  const release = composed(Object.fromEntries(names.map((name) => [name, { sdl: federated(sdl(name)), resolvers: {} }])), { satisfiability: false });
-  const nested = (depth: number): string => (depth === 0 ? '' : `b { ${names.map((name) => `b_${name}`).join(' ')} a { ${names.join(' ')} ${nested(depth - 1)} } }`);
+  const sdl = (name: string): string =>
+    `type Query { a: A @shareable } type A @key(fields: "id") { id: ID! b: B @shareable ${name}: Int } type B @key(fields: "id") { id: ID! a: A @shareable b_${name}: Int }`;
+  const release = composed(Object.fromEntries(names.map((name) => [name, { sdl: federated(sdl(name)), resolvers: {} }])), {
+    satisfiability: false,
+  });
+  const nested = (depth: number): string =>
+    depth === 0 ? '' : `b { ${names.map((name) => `b_${name}`).join(' ')} a { ${names.join(' ')} ${nested(depth - 1)} } }`;
   return { supergraphSdl: release.supergraphSdl, query: `{ a { ${nested(8)} } }` };
 })();
 const directories: string[] = [];
@@ -36,7 +40,11 @@ async function crashingWorker(): Promise<URL> {
   return pathToFileURL(file);
 }
 
-const codeOf = (promise: Promise<unknown>): Promise<unknown> => promise.then(() => 'fine', (error: unknown) => (error instanceof MillraceError ? error.code : error));
+const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => 'fine',
+    (error: unknown) => (error instanceof MillraceError ? error.code : error),
+  );
 
 describe('the planner and its thread', () => {
   it('plans for several generations, and refuses what cannot be planned', async () => {
@@ -69,7 +77,9 @@ describe('the planner and its thread', () => {
     const planner = createPlanner({ planTimeoutMs: 1 });
     const graph = await planner.build(entangled.supergraphSdl);
     expect(await codeOf(graph.plan(entangled.query, null))).toBe('PLAN_TIMEOUT');
-    expect(await codeOf(planner.build(supergraphSdl).then((next) => expect.poll(() => codeOf(next.plan('{ a }', null))).toBe('fine')))).toBe('fine');
+    expect(
+      await codeOf(planner.build(supergraphSdl).then((next) => expect.poll(() => codeOf(next.plan('{ a }', null))).toBe('fine'))),
+    ).toBe('fine');
     await planner.close();
   });
 

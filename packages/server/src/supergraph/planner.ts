@@ -100,7 +100,15 @@ class WorkerPlanner implements Planner {
     return new Promise((resolve, reject) => {
       const max = this.#options.queueMax ?? PLANNER_DEFAULTS.queueMax;
       if (this.#closed || !this.#worker || this.#plans.size + this.#builds.size >= max) {
-        reject(unavailable(this.#closed ? 'the query planner is closed' : this.#worker ? `${max} plans are waiting already` : 'the query planner is restarting'));
+        reject(
+          unavailable(
+            this.#closed
+              ? 'the query planner is closed'
+              : this.#worker
+                ? `${max} plans are waiting already`
+                : 'the query planner is restarting',
+          ),
+        );
         return;
       }
       waiters.set(key, { generation, resolve, reject });
@@ -117,7 +125,8 @@ class WorkerPlanner implements Planner {
     worker.on('error', (error) => this.#log.error({ err: error }, 'the query planner failed'));
     worker.on('exit', (code) => this.#ended(worker, code));
     this.#worker = worker;
-    for (const [generation, supergraphSdl] of this.#graphs) worker.postMessage({ kind: 'build', generation, supergraphSdl } satisfies PlannerRequest);
+    for (const [generation, supergraphSdl] of this.#graphs)
+      worker.postMessage({ kind: 'build', generation, supergraphSdl } satisfies PlannerRequest);
   }
 
   #receive(reply: PlannerReply): void {

@@ -1,5 +1,11 @@
 import {
-  type DocumentNode, type ExecutionResult, GraphQLError, type GraphQLObjectType, type GraphQLSchema, execute, getVariableValues,
+  type DocumentNode,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLObjectType,
+  type GraphQLSchema,
+  execute,
+  getVariableValues,
 } from 'graphql';
 import type { JsonObject } from '../kit/json.ts';
 import { CompletionCompiler, type CompletionRun } from './completion.ts';
@@ -40,7 +46,10 @@ export class CompiledOperation implements PreparedOperation {
     this.type = operation.operation;
     this.name = operation.name?.value ?? null;
     this.normalised = parts.normalised;
-    this.#complete = new CompletionCompiler(parts.schema, fragments).root(rootType(parts.schema, operation.operation), operation.selectionSet);
+    this.#complete = new CompletionCompiler(parts.schema, fragments).root(
+      rootType(parts.schema, operation.operation),
+      operation.selectionSet,
+    );
     this.subscription = subscription(this);
   }
 
@@ -49,11 +58,21 @@ export class CompiledOperation implements PreparedOperation {
     if (definitions.length === 0) return NO_VARIABLES;
     const coerced = getVariableValues(this.#parts.schema, definitions, raw, { maxErrors: 20 });
     if (coerced.coerced) return { values: coerced.coerced };
-    return { errors: coerced.errors.map((error) => new GraphQLError(error.message, { ...(error.nodes ? { nodes: error.nodes } : {}), extensions: { code: 'BAD_USER_INPUT' } })) };
+    return {
+      errors: coerced.errors.map(
+        (error) =>
+          new GraphQLError(error.message, { ...(error.nodes ? { nodes: error.nodes } : {}), extensions: { code: 'BAD_USER_INPUT' } }),
+      ),
+    };
   }
 
   execute(call: OperationCall): Promise<ExecutionResult> {
-    if (this.type === 'subscription') return Promise.resolve({ errors: [new GraphQLError('a subscription cannot be executed as a query', { extensions: { code: supergraphErrors.LIVE_NOT_HERE.code } })] });
+    if (this.type === 'subscription')
+      return Promise.resolve({
+        errors: [
+          new GraphQLError('a subscription cannot be executed as a query', { extensions: { code: supergraphErrors.LIVE_NOT_HERE.code } }),
+        ],
+      });
     const { inFlight } = this.#parts;
     return inFlight && this.type === 'query' ? inFlight.share(this, call, (shared) => this.run({}, shared)) : this.run({}, call);
   }

@@ -17,7 +17,8 @@ export class ResponseErrors {
   /** As subgraphs report them: the message and the code come through, addresses and stacks do not. */
   fromSubgraph(given: unknown, subgraph: string, locate: (path: ResponsePath) => ResponsePath | null): void {
     const error = isTree(given) ? given : {};
-    const message = typeof error['message'] === 'string' ? error['message'].slice(0, MESSAGE_LENGTH_MAX) : 'the subgraph gave an error without a message';
+    const message =
+      typeof error['message'] === 'string' ? error['message'].slice(0, MESSAGE_LENGTH_MAX) : 'the subgraph gave an error without a message';
     const path = isPath(error['path']) ? locate(error['path']) : locate([]);
     const extensions = isTree(error['extensions']) ? error['extensions'] : {};
     const code = typeof extensions['code'] === 'string' ? extensions['code'].slice(0, 100) : supergraphErrors.SUBGRAPH_ERROR.code;
@@ -50,7 +51,9 @@ export class ResponseErrors {
       return;
     }
     this.#more++;
-    this.list[RESPONSE_ERRORS_MAX - 1] = new GraphQLError(`${this.#more + 1} further errors`, { extensions: { code: supergraphErrors.SUBGRAPH_ERROR.code } });
+    this.list[RESPONSE_ERRORS_MAX - 1] = new GraphQLError(`${this.#more + 1} further errors`, {
+      extensions: { code: supergraphErrors.SUBGRAPH_ERROR.code },
+    });
   }
 }
 

@@ -63,7 +63,11 @@ function define(target: Tree, value: unknown): void {
 
 /** Calls `found` for each object at a plan's path, lists flattened. */
 export function eachAt(
-  value: unknown, path: readonly FlattenNodePathSegment[], at: number, relations: TypeRelations, found: (entity: Tree) => void,
+  value: unknown,
+  path: readonly FlattenNodePathSegment[],
+  at: number,
+  relations: TypeRelations,
+  found: (entity: Tree) => void,
 ): void {
   if (value === null || value === undefined) return;
   if (Array.isArray(value)) {
@@ -76,7 +80,8 @@ export function eachAt(
   if (segment === undefined) found(value);
   else if (segment === '@') return;
   else if ('Field' in segment) eachAt(own(value, segment.Field), path, at + 1, relations, found);
-  else if (value['__typename'] === undefined || relations.matchesAny(value['__typename'], segment.TypeCondition)) eachAt(value, path, at + 1, relations, found);
+  else if (value['__typename'] === undefined || relations.matchesAny(value['__typename'], segment.TypeCondition))
+    eachAt(value, path, at + 1, relations, found);
 }
 
 function own(tree: Tree, key: string): unknown {
@@ -122,7 +127,11 @@ export function applyRewrites(rewrites: readonly FetchRewrite[] | null, value: u
 }
 
 function eachKey(
-  value: unknown, path: readonly FetchNodePathSegment[], at: number, relations: TypeRelations, found: (holder: Tree, key: string) => void,
+  value: unknown,
+  path: readonly FetchNodePathSegment[],
+  at: number,
+  relations: TypeRelations,
+  found: (holder: Tree, key: string) => void,
 ): void {
   if (Array.isArray(value)) {
     for (const item of value) eachKey(item, path, at, relations, found);

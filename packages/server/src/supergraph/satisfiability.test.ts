@@ -17,7 +17,9 @@ describe('a @requires with a condition on an interface within an interface', () 
       },
       customs: {
         sdl: customs,
-        resolvers: { Ship: { stamp: (ship: { cargo?: { weight: number; seal?: string } }) => `${ship.cargo?.weight} ${ship.cargo?.seal}` } },
+        resolvers: {
+          Ship: { stamp: (ship: { cargo?: { weight: number; seal?: string } }) => `${ship.cargo?.weight} ${ship.cargo?.seal}` },
+        },
       },
     });
     expect(await graph.query('{ ship { stamp } }')).toEqual({ data: { ship: { stamp: '3 wax' } } });
@@ -27,19 +29,27 @@ describe('a @requires with a condition on an interface within an interface', () 
 
 describe('what truly cannot be reached', () => {
   const failing = (a: string, b: string): readonly string[] => {
-    const composition = composeRelease([{ name: 'a', url: 'http://a', sdl: a }, { name: 'b', url: 'http://b', sdl: b }]);
+    const composition = composeRelease([
+      { name: 'a', url: 'http://a', sdl: a },
+      { name: 'b', url: 'http://b', sdl: b },
+    ]);
     return 'errors' in composition ? composition.errors.map((error) => error.message) : [];
   };
 
   it('is refused where no key leads there', () => {
-    const errors = failing(federated('type Query { ship: Ship } type Ship { id: ID! @shareable }'), federated('type Query { x: Int } type Ship { id: ID! @shareable name: String }'));
+    const errors = failing(
+      federated('type Query { ship: Ship } type Ship { id: ID! @shareable }'),
+      federated('type Query { x: Int } type Ship { id: ID! @shareable name: String }'),
+    );
     expect(errors.join('\n')).toMatch(/SATISFIABILITY_ERROR[\s\S]*Ship\.name/);
   });
 
   it('is refused where a @requires asks for what nobody can fetch', () => {
     const errors = failing(
       federated('type Query { first: Ship } type Ship @key(fields: "id", resolvable: false) { id: ID! weight: Int }'),
-      federated('type Query { last: Ship } type Ship @key(fields: "id") { id: ID! weight: Int @external stamp: String @requires(fields: "weight") }'),
+      federated(
+        'type Query { last: Ship } type Ship @key(fields: "id") { id: ID! weight: Int @external stamp: String @requires(fields: "weight") }',
+      ),
     );
     expect(errors.join('\n')).toMatch(/last[\s\S]*cannot satisfy @require conditions on field "Ship\.stamp"/);
   });

@@ -38,7 +38,11 @@ function isCondition(name: string): boolean {
   return name === 'include' || name === 'skip';
 }
 
-function repeatsUnderCondition(sets: readonly SelectionSetNode[], fragments: ReadonlyMap<string, FragmentDefinitionNode>, budget: { left: number }): boolean {
+function repeatsUnderCondition(
+  sets: readonly SelectionSetNode[],
+  fragments: ReadonlyMap<string, FragmentDefinitionNode>,
+  budget: { left: number },
+): boolean {
   const keys = new Map<string, Seen>();
   const collect = (set: SelectionSetNode, conditional: boolean): void => {
     for (const selection of set.selections) {
@@ -66,7 +70,11 @@ function repeatsUnderCondition(sets: readonly SelectionSetNode[], fragments: Rea
 /** Every assignment of the variables. */
 export function assignments(variables: readonly string[]): readonly (readonly Condition[])[] {
   return variables.reduce<readonly (readonly Condition[])[]>(
-    (all, variable) => all.flatMap((one) => [[...one, { variable, value: true }], [...one, { variable, value: false }]]),
+    (all, variable) =>
+      all.flatMap((one) => [
+        [...one, { variable, value: true }],
+        [...one, { variable, value: false }],
+      ]),
     [[]],
   );
 }
@@ -108,7 +116,12 @@ export function joinPlans(plans: readonly { readonly assignment: readonly Condit
   for (const { assignment, plan } of plans) {
     const offset = tasks.length;
     for (const task of plan.tasks)
-      tasks.push({ ...task, index: task.index + offset, dependents: task.dependents.map((index) => index + offset), conditions: [...assignment, ...task.conditions] });
+      tasks.push({
+        ...task,
+        index: task.index + offset,
+        dependents: task.dependents.map((index) => index + offset),
+        conditions: [...assignment, ...task.conditions],
+      });
   }
   return { tasks, subscription: null };
 }

@@ -31,34 +31,55 @@ function clientOf(url: string, options: Partial<SubgraphClientOptions> = {}) {
 }
 
 function operation(type: SubgraphOperation['type'] = 'query'): SubgraphOperation {
-  return { subgraph: 'deals', query: '{ a "q" }', operationName: null, type, bodyPrefix: `{"query":${JSON.stringify('{ a "q" }')},"variables":` };
+  return {
+    subgraph: 'deals',
+    query: '{ a "q" }',
+    operationName: null,
+    type,
+    bodyPrefix: `{"query":${JSON.stringify('{ a "q" }')},"variables":`,
+  };
 }
 
 function request(part: Partial<SubgraphRequest> = {}): SubgraphRequest {
-  return { operation: operation(), variables: '{"x":1}', headers: { 'x-request-id': 'r1' }, signal: null, deadline: systemClock.monotonic() + 10_000, ...part };
+  return {
+    operation: operation(),
+    variables: '{"x":1}',
+    headers: { 'x-request-id': 'r1' },
+    signal: null,
+    deadline: systemClock.monotonic() + 10_000,
+    ...part,
+  };
 }
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
-  const outcome = await promise.then((value) => `answered ${JSON.stringify(value)}`, (error: unknown) => error);
+  const outcome = await promise.then(
+    (value) => `answered ${JSON.stringify(value)}`,
+    (error: unknown) => error,
+  );
   return outcome instanceof MillraceError ? outcome.code : String(outcome);
 }
 
-const json = (response: ServerResponse, body: string, status = 200, type = 'application/json'): void => void response.writeHead(status, { 'content-type': type }).end(body);
+const json = (response: ServerResponse, body: string, status = 200, type = 'application/json'): void =>
+  void response.writeHead(status, { 'content-type': type }).end(body);
 
 describe('the client of a subgraph', () => {
   it('posts the operation with its variables and headers, and gives the answer', async () => {
     let seen: unknown;
-    const client = clientOf(await serve((incoming, response, body) => {
-      seen = { url: incoming.url, id: incoming.headers['x-request-id'], body: JSON.parse(body) as unknown };
-      json(response, '{"data":{"a":1}}');
-    }));
+    const client = clientOf(
+      await serve((incoming, response, body) => {
+        seen = { url: incoming.url, id: incoming.headers['x-request-id'], body: JSON.parse(body) as unknown };
+        json(response, '{"data":{"a":1}}');
+      }),
+    );
     expect(await client.execute(request())).toEqual({ data: { a: 1 } });
     expect(seen).toEqual({ url: '/graphql?a=1', id: 'r1', body: { query: '{ a "q" }', variables: { x: 1 } } });
     await client.close();
   });
 
   it('takes GraphQL errors of a 400 or 500 as an answer', async () => {
-    const client = clientOf(await serve((_in, response) => json(response, '{"errors":[{"message":"no"}]}', 500, 'application/graphql-response+json')));
+    const client = clientOf(
+      await serve((_in, response) => json(response, '{"errors":[{"message":"no"}]}', 500, 'application/graphql-response+json')),
+    );
     expect(await client.execute(request())).toEqual({ data: null, errors: [{ message: 'no' }] });
     await client.close();
   });
@@ -77,7 +98,9 @@ describe('the client of a subgraph', () => {
   });
 
   it('stops reading an answer that is larger than allowed', async () => {
-    const client = clientOf(await serve((_in, response) => json(response, `{"data":{"a":"${'x'.repeat(5000)}"}}`)), { responseBytesMax: 1000 });
+    const client = clientOf(await serve((_in, response) => json(response, `{"data":{"a":"${'x'.repeat(5000)}"}}`)), {
+      responseBytesMax: 1000,
+    });
     expect(await codeOf(client.execute(request()))).toBe('SUBGRAPH_BAD_ANSWER');
     await client.close();
   });
@@ -86,10 +109,13 @@ describe('the client of a subgraph', () => {
     const clock = new ManualClock();
     let arrived = (): void => {};
     let closed: Promise<unknown> = Promise.resolve();
-    const client = clientOf(await serve((incoming) => {
-      closed = new Promise((resolve) => incoming.socket.once('close', resolve));
-      arrived();
-    }), { clock });
+    const client = clientOf(
+      await serve((incoming) => {
+        closed = new Promise((resolve) => incoming.socket.once('close', resolve));
+        arrived();
+      }),
+      { clock },
+    );
     let here = new Promise<void>((resolve) => (arrived = resolve));
     const late = codeOf(client.execute(request({ deadline: clock.monotonic() + 50 })));
     await here;
@@ -133,11 +159,14 @@ describe('the client of a subgraph', () => {
     const clock = new ManualClock();
     let healthy = false;
     let calls = 0;
-    const client = clientOf(await serve((_in, response) => {
-      calls++;
-      if (healthy) json(response, '{"data":{"a":1}}');
-      else json(response, 'no', 503, 'text/plain');
-    }), { clock, circuit: { threshold: 3, openMs: 1000 } });
+    const client = clientOf(
+      await serve((_in, response) => {
+        calls++;
+        if (healthy) json(response, '{"data":{"a":1}}');
+        else json(response, 'no', 503, 'text/plain');
+      }),
+      { clock, circuit: { threshold: 3, openMs: 1000 } },
+    );
     const ask = (): Promise<string> => codeOf(client.execute(request({ deadline: clock.monotonic() + 10_000 })));
     for (let i = 0; i < 3; i++) expect(await ask()).toBe('SUBGRAPH_BAD_ANSWER');
     expect(await ask()).toBe('SUBGRAPH_OPEN_CIRCUIT');

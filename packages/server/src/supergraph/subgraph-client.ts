@@ -77,7 +77,12 @@ class HttpSubgraphClient implements SubgraphClient {
       const url = httpUrl(target.url);
       const metrics = options.metrics ? metricsOf(options.metrics, target.name) : null;
       this.#subgraphs.set(target.name, {
-        name: target.name, origin: url?.origin ?? null, path: url ? url.pathname + url.search : '', metrics, circuit: CLOSED, inFlight: 0,
+        name: target.name,
+        origin: url?.origin ?? null,
+        path: url ? url.pathname + url.search : '',
+        metrics,
+        circuit: CLOSED,
+        inFlight: 0,
       });
     }
   }
@@ -119,7 +124,14 @@ class HttpSubgraphClient implements SubgraphClient {
     return admitted ? null : failure('SUBGRAPH_OPEN_CIRCUIT', request, 'failed repeatedly and is left alone for some seconds');
   }
 
-  #send(subgraph: Subgraph, origin: string, request: SubgraphRequest, retries: number, done: (result: SubgraphAnswer | MillraceError) => void, fresh = false): void {
+  #send(
+    subgraph: Subgraph,
+    origin: string,
+    request: SubgraphRequest,
+    retries: number,
+    done: (result: SubgraphAnswer | MillraceError) => void,
+    fresh = false,
+  ): void {
     subgraph.metrics?.requests.inc();
     const exchanged = {
       path: subgraph.path,
@@ -157,7 +169,9 @@ class HttpSubgraphClient implements SubgraphClient {
     let exchanger = this.#pools.get(origin);
     if (!exchanger) {
       const connections = this.#options.connectionsMax ?? SUBGRAPH_CLIENT_DEFAULTS.connectionsMax;
-      exchanger = origin.startsWith('https:') ? new UndiciExchanger(origin, connections, this.#clock) : new KeepAlivePool(origin, connections, this.#clock);
+      exchanger = origin.startsWith('https:')
+        ? new UndiciExchanger(origin, connections, this.#clock)
+        : new KeepAlivePool(origin, connections, this.#clock);
       this.#pools.set(origin, exchanger);
     }
     return exchanger;
@@ -193,14 +207,18 @@ function readExchange(result: Exchange, request: SubgraphRequest): SubgraphAnswe
 }
 
 function readAnswer(answer: Exchange & { kind: 'answer' }, request: SubgraphRequest): SubgraphAnswer | MillraceError {
-  if (!/json/i.test(answer.contentType)) return failure('SUBGRAPH_BAD_ANSWER', request, `answered status ${answer.status} that is not JSON`);
+  if (!/json/i.test(answer.contentType))
+    return failure('SUBGRAPH_BAD_ANSWER', request, `answered status ${answer.status} that is not JSON`);
   let parsed: unknown;
   try {
     parsed = JSON.parse(answer.text);
   } catch {
     return failure('SUBGRAPH_BAD_ANSWER', request, `answered status ${answer.status} with JSON that does not parse`);
   }
-  return readGraphqlAnswer(parsed) ?? failure('SUBGRAPH_BAD_ANSWER', request, `answered status ${answer.status} with JSON that is no GraphQL result`);
+  return (
+    readGraphqlAnswer(parsed) ??
+    failure('SUBGRAPH_BAD_ANSWER', request, `answered status ${answer.status} with JSON that is no GraphQL result`)
+  );
 }
 
 export function failure(code: keyof typeof supergraphErrors, request: SubgraphRequest, what: string): MillraceError {

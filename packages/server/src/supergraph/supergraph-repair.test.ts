@@ -15,9 +15,15 @@ async function answer(subgraphs: Readonly<Record<string, TestSubgraph>>, query: 
 }
 
 function fieldOf(subgraphs: Readonly<Record<string, string>>, type: string, name: string): FieldDefinitionNode {
-  const { supergraphSdl } = composed(Object.fromEntries(Object.entries(subgraphs).map(([key, sdl]) => [key, { sdl: federated(sdl), resolvers: {} }])));
+  const { supergraphSdl } = composed(
+    Object.fromEntries(Object.entries(subgraphs).map(([key, sdl]) => [key, { sdl: federated(sdl), resolvers: {} }])),
+  );
   for (const definition of parse(supergraphSdl).definitions) {
-    if ((definition.kind !== Kind.OBJECT_TYPE_DEFINITION && definition.kind !== Kind.INTERFACE_TYPE_DEFINITION) || definition.name.value !== type) continue;
+    if (
+      (definition.kind !== Kind.OBJECT_TYPE_DEFINITION && definition.kind !== Kind.INTERFACE_TYPE_DEFINITION) ||
+      definition.name.value !== type
+    )
+      continue;
     const field = definition.fields?.find((candidate) => candidate.name.value === name);
     if (field) return field;
   }
@@ -29,21 +35,43 @@ describe('a field that is wider in one subgraph than in another', () => {
   const any = `union Vehicle = Train | Tram ${trains} type Tram @shareable { line: String }`;
 
   it.each([
-    ['the narrow one comes first', { a: `type Query { next: Train @shareable } ${trains}`, b: `type Query { next: Vehicle @shareable } ${any}` }, 'Vehicle'],
-    ['the wide one comes first', { a: `type Query { next: Vehicle @shareable } ${any}`, b: `type Query { next: Train @shareable } ${trains}` }, 'Vehicle'],
-    ['both are lists', { a: `type Query { next: [Train!] @shareable } ${trains}`, b: `type Query { next: [Vehicle] @shareable } ${any}` }, '[Vehicle]'],
+    [
+      'the narrow one comes first',
+      { a: `type Query { next: Train @shareable } ${trains}`, b: `type Query { next: Vehicle @shareable } ${any}` },
+      'Vehicle',
+    ],
+    [
+      'the wide one comes first',
+      { a: `type Query { next: Vehicle @shareable } ${any}`, b: `type Query { next: Train @shareable } ${trains}` },
+      'Vehicle',
+    ],
+    [
+      'both are lists',
+      { a: `type Query { next: [Train!] @shareable } ${trains}`, b: `type Query { next: [Vehicle] @shareable } ${any}` },
+      '[Vehicle]',
+    ],
   ])('has the wider type where %s', (_case, subgraphs, type) => {
     expect(print(fieldOf(subgraphs, 'Query', 'next').type)).toBe(type);
   });
 
   it('says of each subgraph which type it has there', () => {
-    const field = fieldOf({ a: `type Query { next: Train @shareable } ${trains}`, b: `type Query { next: Vehicle @shareable } ${any}` }, 'Query', 'next');
-    expect(field.directives?.map((directive) => print(directive))).toEqual(['@join__field(graph: A, type: "Train")', '@join__field(graph: B, type: "Vehicle")']);
+    const field = fieldOf(
+      { a: `type Query { next: Train @shareable } ${trains}`, b: `type Query { next: Vehicle @shareable } ${any}` },
+      'Query',
+      'next',
+    );
+    expect(field.directives?.map((directive) => print(directive))).toEqual([
+      '@join__field(graph: A, type: "Train")',
+      '@join__field(graph: B, type: "Vehicle")',
+    ]);
   });
 
   it('may be an interface', () => {
     const shapes = 'interface Shape { id: ID } type Circle implements Shape @shareable { id: ID }';
-    const subgraphs = { a: `type Query { shape: Circle @shareable } ${shapes}`, b: `type Query { shape: Shape @shareable } ${shapes} type Square implements Shape @shareable { id: ID }` };
+    const subgraphs = {
+      a: `type Query { shape: Circle @shareable } ${shapes}`,
+      b: `type Query { shape: Shape @shareable } ${shapes} type Square implements Shape @shareable { id: ID }`,
+    };
     expect(print(fieldOf(subgraphs, 'Query', 'shape').type)).toBe('Shape');
   });
 
@@ -63,8 +91,10 @@ describe('a field that is wider in one subgraph than in another', () => {
 });
 
 describe('a field that an interface object takes from elsewhere', () => {
-  const owner = 'type Query { shelf: [Item!]! } interface Item @key(fields: "id") { id: ID! label: String } type Jar implements Item @key(fields: "id") { id: ID! label: String }';
-  const guest = 'type Query { basket: [Item!]! } type Item @key(fields: "id") @interfaceObject { id: ID! label: String @external print: String @requires(fields: "label") }';
+  const owner =
+    'type Query { shelf: [Item!]! } interface Item @key(fields: "id") { id: ID! label: String } type Jar implements Item @key(fields: "id") { id: ID! label: String }';
+  const guest =
+    'type Query { basket: [Item!]! } type Item @key(fields: "id") @interfaceObject { id: ID! label: String @external print: String @requires(fields: "label") }';
 
   it('is marked external, and not asked of the interface object', () => {
     expect(fieldOf({ owner, guest }, 'Item', 'label').directives?.map((directive) => print(directive))).toEqual([
@@ -81,5 +111,10 @@ describe('a field that an interface object takes from elsewhere', () => {
 it('leaves a supergraph without such fields as it was composed, byte for byte', () => {
   const sdl = federated('"What is asked" type Query { a: Int @shareable } type T @key(fields: "id") { id: ID! }');
   const before = composed({ a: { sdl, resolvers: {} }, b: { sdl, resolvers: {} } }).supergraphSdl;
-  expect(repairSupergraph(before, ['a', 'b'].map((name) => ({ name, document: parse(sdl) })))).toBe(before);
+  expect(
+    repairSupergraph(
+      before,
+      ['a', 'b'].map((name) => ({ name, document: parse(sdl) })),
+    ),
+  ).toBe(before);
 });

@@ -1,6 +1,14 @@
 import {
-  type ConstDirectiveNode, type DocumentNode, type FieldDefinitionNode, type InterfaceTypeDefinitionNode, Kind, type ObjectTypeDefinitionNode,
-  type TypeNode, parse, print, visit,
+  type ConstDirectiveNode,
+  type DocumentNode,
+  type FieldDefinitionNode,
+  type InterfaceTypeDefinitionNode,
+  Kind,
+  type ObjectTypeDefinitionNode,
+  type TypeNode,
+  parse,
+  print,
+  visit,
 } from 'graphql';
 import { queryTypeName } from './live-schema.ts';
 import { TypeRelations } from './type-relations.ts';
@@ -9,7 +17,13 @@ import { TypeRelations } from './type-relations.ts';
 export type ComposedPart = { readonly name: string; readonly document: DocumentNode };
 
 /** A field as one subgraph defines it. */
-type Source = { readonly graph: string; readonly type: TypeNode; readonly external: boolean; readonly overrides: boolean; readonly interfaceObject: boolean };
+type Source = {
+  readonly graph: string;
+  readonly type: TypeNode;
+  readonly external: boolean;
+  readonly overrides: boolean;
+  readonly interfaceObject: boolean;
+};
 
 /** By `Type.field`. */
 type Sources = ReadonlyMap<string, readonly Source[]>;
@@ -30,7 +44,9 @@ export function repairSupergraph(supergraphSdl: string, parts: readonly Composed
   const relations = new TypeRelations(document);
   let changed = false;
   const repairFields = (type: ObjectTypeDefinitionNode | InterfaceTypeDefinitionNode): typeof type => {
-    const fields = (type.fields ?? []).map((field) => repairField(field, sources.get(`${type.name.value}.${field.name.value}`) ?? [], relations));
+    const fields = (type.fields ?? []).map((field) =>
+      repairField(field, sources.get(`${type.name.value}.${field.name.value}`) ?? [], relations),
+    );
     if (fields.every((field, index) => field === type.fields?.[index])) return type;
     changed = true;
     return { ...type, fields };
@@ -44,7 +60,9 @@ function repairField(field: FieldDefinitionNode, sources: readonly Source[], rel
   const named = new Set(sources.map((source) => namedType(source.type)));
   if (named.size > 1) return widen(field, sources, widest(named, relations));
   const hidden = sources.some((source) => source.interfaceObject && source.external);
-  return hidden && joins(field).length === 0 ? { ...field, directives: [...(field.directives ?? []), ...sources.map((source) => join(source, false))] } : field;
+  return hidden && joins(field).length === 0
+    ? { ...field, directives: [...(field.directives ?? []), ...sources.map((source) => join(source, false))] }
+    : field;
 }
 
 function widest(named: ReadonlySet<string>, relations: TypeRelations): string | null {
@@ -67,7 +85,9 @@ function withType(directive: ConstDirectiveNode, sources: readonly Source[]): Co
   if (directive.arguments?.some((arg) => arg.name.value === 'type')) return directive;
   const graph = directive.arguments?.find((arg) => arg.name.value === 'graph')?.value;
   const source = sources.find((one) => graph?.kind === Kind.ENUM && one.graph === graph.value);
-  return source ? { ...directive, arguments: [...(directive.arguments ?? []), argument('type', { kind: Kind.STRING, value: print(source.type) })] } : directive;
+  return source
+    ? { ...directive, arguments: [...(directive.arguments ?? []), argument('type', { kind: Kind.STRING, value: print(source.type) })] }
+    : directive;
 }
 
 function join(source: Source, typed: boolean): ConstDirectiveNode {
@@ -82,7 +102,10 @@ function join(source: Source, typed: boolean): ConstDirectiveNode {
   };
 }
 
-function argument(name: string, value: NonNullable<ConstDirectiveNode['arguments']>[number]['value']): NonNullable<ConstDirectiveNode['arguments']>[number] {
+function argument(
+  name: string,
+  value: NonNullable<ConstDirectiveNode['arguments']>[number]['value'],
+): NonNullable<ConstDirectiveNode['arguments']>[number] {
   return { kind: Kind.ARGUMENT, name: { kind: Kind.NAME, value: name }, value };
 }
 

@@ -1,5 +1,10 @@
 import type {
-  DirectiveNode, DocumentNode, FieldDefinitionNode, ObjectTypeDefinitionNode, ObjectTypeExtensionNode, TypeNode,
+  DirectiveNode,
+  DocumentNode,
+  FieldDefinitionNode,
+  ObjectTypeDefinitionNode,
+  ObjectTypeExtensionNode,
+  TypeNode,
 } from 'graphql';
 import { Kind, print } from 'graphql';
 import { type Vocabulary, liveDirective } from './live-vocabulary.ts';
@@ -65,7 +70,10 @@ function checkRepeatedFields(base: TypeView, definition: ObjectTypeDefinitionNod
 }
 
 function addDefinition(
-  views: Map<string, TypeView>, definition: ObjectTypeDefinitionNode | ObjectTypeExtensionNode, vocabulary: Vocabulary, mapping: boolean,
+  views: Map<string, TypeView>,
+  definition: ObjectTypeDefinitionNode | ObjectTypeExtensionNode,
+  vocabulary: Vocabulary,
+  mapping: boolean,
 ): void {
   const name = definition.name.value;
   let view = views.get(name);
@@ -83,7 +91,10 @@ function addField(view: TypeView, node: FieldDefinitionNode, vocabulary: Vocabul
   const name = node.name.value;
   let field = view.fields.get(name);
   if (!field)
-    view.fields.set(name, (field = { name, type: node.type, takesArguments: (node.arguments?.length ?? 0) > 0, carried: null, filterable: null }));
+    view.fields.set(
+      name,
+      (field = { name, type: node.type, takesArguments: (node.arguments?.length ?? 0) > 0, carried: null, filterable: null }),
+    );
   field.carried ??= liveDirective(vocabulary, node.directives, 'carried');
   field.filterable ??= liveDirective(vocabulary, node.directives, 'filterable');
 }
@@ -106,7 +117,8 @@ export function namedKinds(document: DocumentNode): ReadonlyMap<string, NamedKin
   for (const definition of document.definitions) {
     if (definition.kind === Kind.SCALAR_TYPE_DEFINITION) kinds.set(definition.name.value, 'scalar');
     else if (definition.kind === Kind.ENUM_TYPE_DEFINITION) kinds.set(definition.name.value, 'enum');
-    else if ('name' in definition && definition.name && definition.kind.endsWith('TypeDefinition')) kinds.set(definition.name.value, 'composite');
+    else if ('name' in definition && definition.name && definition.kind.endsWith('TypeDefinition'))
+      kinds.set(definition.name.value, 'composite');
   }
   return kinds;
 }

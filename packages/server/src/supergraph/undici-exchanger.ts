@@ -42,7 +42,11 @@ class ExchangeHandler implements Dispatcher.DispatchHandler {
     if (this.#pending.ended) controller.abort(new Error('abandoned'));
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Record<string, string | string[] | undefined>): void {
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
     this.#status = status;
     const type = headers['content-type'];
     this.#contentType = typeof type === 'string' ? type : '';

@@ -19,10 +19,15 @@ class WsUpstream implements Upstream {
   constructor(settings: UpstreamSettings) {
     this.#settings = settings;
     const { url, request, clock, connectMs, messageBytesMax, queue } = settings;
-    this.#socket = new WebSocket(url, SUBPROTOCOL, { headers: { ...request.headers }, maxPayload: messageBytesMax, handshakeTimeout: connectMs });
+    this.#socket = new WebSocket(url, SUBPROTOCOL, {
+      headers: { ...request.headers },
+      maxPayload: messageBytesMax,
+      handshakeTimeout: connectMs,
+    });
     const timer = clock.after(connectMs, () => this.#lose('was not acknowledged in time'));
     this.#socket.on('open', () => this.#send({ type: 'connection_init', payload: initPayload(request.headers) }));
-    this.#socket.on('message', (data) => this.#receive(String(data), () => timer.cancel()));
+    // The default binaryType of ws, which is never changed here, gives Buffers.
+    this.#socket.on('message', (data) => this.#receive((data as Buffer).toString('utf8'), () => timer.cancel()));
     this.#socket.on('error', () => this.#lose('broke'));
     this.#socket.on('close', (code) => {
       timer.cancel();
@@ -59,7 +64,10 @@ class WsUpstream implements Upstream {
         return;
       }
       case 'error':
-        queue.push({ data: null, errors: Array.isArray(payload) && payload.length > 0 ? payload : [{ message: 'the subgraph refused the subscription' }] });
+        queue.push({
+          data: null,
+          errors: Array.isArray(payload) && payload.length > 0 ? payload : [{ message: 'the subgraph refused the subscription' }],
+        });
         queue.end();
         return;
       case 'complete':

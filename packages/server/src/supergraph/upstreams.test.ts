@@ -74,8 +74,17 @@ function clientOf(subscriptionUrl: string | null, upstream: UpstreamOptions = {}
 function request(variables = '{"n":3}', signal: AbortSignal | null = null): SubgraphRequest {
   const query = 'subscription($n: Int) { ticks(n: $n) }';
   return {
-    operation: { subgraph: 't', query, operationName: null, type: 'subscription', bodyPrefix: `{"query":${JSON.stringify(query)},"variables":` },
-    variables, headers: { authorization: 'Bearer x' }, signal, deadline: systemClock.monotonic() + 10_000,
+    operation: {
+      subgraph: 't',
+      query,
+      operationName: null,
+      type: 'subscription',
+      bodyPrefix: `{"query":${JSON.stringify(query)},"variables":`,
+    },
+    variables,
+    headers: { authorization: 'Bearer x' },
+    signal,
+    deadline: systemClock.monotonic() + 10_000,
   };
 }
 
@@ -127,7 +136,9 @@ describe('a subscription at a subgraph over graphql-transport-ws', () => {
 
   it('gives the errors of a refused operation as a result', async () => {
     const { url } = await wsServer();
-    expect(await all(clientOf(url).subscribe(request('{"n":"no"}')))).toMatchObject([{ errors: [{ message: expect.stringContaining('$n') as string }] }]);
+    expect(await all(clientOf(url).subscribe(request('{"n":"no"}')))).toMatchObject([
+      { errors: [{ message: expect.stringContaining('$n') as string }] },
+    ]);
   });
 
   it('ends quietly when the caller goes away', async () => {
@@ -179,7 +190,11 @@ describe('a subscription at a subgraph over graphql-sse', () => {
         const parser = new SseParser(1000);
         const points = [0, ...new Set([...cuts].sort((a, b) => a - b)), stream.length];
         const events = points.slice(1).flatMap((end, i) => parser.add(stream.slice(points[i], end)) ?? []);
-        expect(events).toEqual([{ type: 'next', data: '{"a":1}' }, { type: 'next', data: 'x\ny' }, { type: 'complete', data: '' }]);
+        expect(events).toEqual([
+          { type: 'next', data: '{"a":1}' },
+          { type: 'next', data: 'x\ny' },
+          { type: 'complete', data: '' },
+        ]);
       }),
     );
   });

@@ -29,7 +29,12 @@ export class Upstreams {
   readonly #options: Required<UpstreamOptions>;
   readonly #open = new Map<string, Set<Upstream>>();
 
-  constructor(targets: ReadonlyMap<string, SubgraphTarget>, clock: Clock, metrics: SupergraphMetrics | undefined, options: UpstreamOptions) {
+  constructor(
+    targets: ReadonlyMap<string, SubgraphTarget>,
+    clock: Clock,
+    metrics: SupergraphMetrics | undefined,
+    options: UpstreamOptions,
+  ) {
     this.#targets = targets;
     this.#clock = clock;
     this.#metrics = metrics;
@@ -41,7 +46,10 @@ export class Upstreams {
     const open = this.#open.get(name) ?? new Set();
     this.#open.set(name, open);
     if (open.size >= this.#options.subscriptionsMax)
-      throw this.#counted(name, new MillraceError(supergraphErrors.SUBGRAPH_OVERLOADED, `subgraph "${name}" has ${open.size} subscriptions open already`));
+      throw this.#counted(
+        name,
+        new MillraceError(supergraphErrors.SUBGRAPH_OVERLOADED, `subgraph "${name}" has ${open.size} subscriptions open already`),
+      );
     const queue = new UpstreamQueue(name, this.#options.bufferMax);
     const upstream = this.#connect(request, queue);
     const cancel = (): void => queue.end();
@@ -65,9 +73,19 @@ export class Upstreams {
     const url = subscriptionUrl(this.#targets.get(request.operation.subgraph));
     if (!url) {
       const { subgraph } = request.operation;
-      throw this.#counted(subgraph, new MillraceError(supergraphErrors.SUBGRAPH_UNREACHABLE, `subgraph "${subgraph}" has no usable subscription address`));
+      throw this.#counted(
+        subgraph,
+        new MillraceError(supergraphErrors.SUBGRAPH_UNREACHABLE, `subgraph "${subgraph}" has no usable subscription address`),
+      );
     }
-    const settings = { url, request, queue, clock: this.#clock, messageBytesMax: this.#options.messageBytesMax, connectMs: this.#options.connectMs };
+    const settings = {
+      url,
+      request,
+      queue,
+      clock: this.#clock,
+      messageBytesMax: this.#options.messageBytesMax,
+      connectMs: this.#options.connectMs,
+    };
     return url.protocol.startsWith('ws') ? openWsUpstream(settings) : openSseUpstream(settings);
   }
 
