@@ -1,26 +1,36 @@
-import { type Dispatcher, Pool } from 'undici';
+import type { Dispatcher, Pool } from 'undici';
 import type { Clock } from '../kit/clock.ts';
 import { type Exchange, type ExchangeRequest, type Exchanger, PendingExchange } from './http-exchange.ts';
 
-/** For `https:` origins, where TLS costs more than a client's own machinery: sessions, certificates and protocols are undici's affair. */
+/**
+ * For `https:` origins, where TLS costs more than a client's own machinery: sessions, certificates and protocols are undici's affair. It is
+ * loaded with the first of them: 15 MB that a graph of plain addresses does not need.
+ */
 export class UndiciExchanger implements Exchanger {
-  readonly #pool: Pool;
+  readonly #pool: Promise<Pool>;
   readonly #clock: Clock;
 
   constructor(origin: string, connections: number, clock: Clock) {
     // Deadlines are ours; undici's own time-outs would end a request earlier, with another code.
-    this.#pool = new Pool(origin, { connections, headersTimeout: 0, bodyTimeout: 0 });
+    this.#pool = import('undici').then((undici) => new undici.Pool(origin, { connections, headersTimeout: 0, bodyTimeout: 0 }));
     this.#clock = clock;
   }
 
   post(request: ExchangeRequest, done: (result: Exchange) => void): void {
-    const { path, headers, body } = request;
-    const handler = new ExchangeHandler(new PendingExchange(request, this.#clock, done));
-    this.#pool.dispatch({ path, method: 'POST', headers, body }, handler);
+    void this.#dispatch(new PendingExchange(request, this.#clock, done));
   }
 
-  close(): Promise<void> {
-    return this.#pool.destroy();
+  async #dispatch(pending: PendingExchange): Promise<void> {
+    const { path, headers, body } = pending.request;
+    try {
+      (await this.#pool).dispatch({ path, method: 'POST', headers: { ...headers }, body }, new ExchangeHandler(pending));
+    } catch {
+      pending.end({ kind: 'broken', beforeAnswer: true, reason: 'the client could not be loaded' });
+    }
+  }
+
+  async close(): Promise<void> {
+    await (await this.#pool).destroy();
   }
 }
 

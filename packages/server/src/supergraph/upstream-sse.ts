@@ -1,4 +1,3 @@
-import { request as httpRequest } from 'undici';
 import { readGraphqlAnswer } from './graphql-answer.ts';
 import type { Upstream, UpstreamSettings } from './upstream.ts';
 
@@ -17,7 +16,9 @@ export function openSseUpstream(settings: UpstreamSettings): Upstream {
 async function read(settings: UpstreamSettings, signal: AbortSignal): Promise<void> {
   const { url, request, queue, connectMs } = settings;
   try {
-    const response = await httpRequest(url, {
+    // Loaded with the first stream: 15 MB that most graphs do not need.
+    const undici = await import('undici');
+    const response = await undici.request(url, {
       method: 'POST',
       headers: { ...request.headers, accept: 'text/event-stream', 'content-type': 'application/json' },
       body: `${request.operation.bodyPrefix}${request.variables}}`,
