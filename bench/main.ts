@@ -52,7 +52,11 @@ async function compareWith(options: Options, ref: string): Promise<string> {
     return `${printResults(now)}\n${printChanges(changes(side(then), side(now)), commit, `stored on ${then.date.slice(0, 10)}`)}`;
   }
   const both = await measureTwo(options, commit);
-  return printChanges(changes({ rows: both, subject: 'before' }, { rows: both, subject: 'now' }), commit, 'both measured now, turn by turn');
+  return printChanges(
+    changes({ rows: both, subject: 'before' }, { rows: both, subject: 'now' }),
+    commit,
+    'both measured now, turn by turn',
+  );
 }
 
 async function main(): Promise<void> {

@@ -53,14 +53,36 @@ export function changes(before: Side, after: Side): readonly Change[] {
       const ratio = now.median / then.median;
       const noise = Math.max(now.spread, then.spread) / 2;
       const better = row.figures[figure]?.better ?? null;
-      const verdict = Math.abs(ratio - 1) <= Math.max(noise, 0.02) ? 'the same' : better === null ? 'other' : ratio > 1 === (better === 'more') ? 'better' : 'worse';
-      return [{ row: row.name, figure: `${row.figures[figure]?.label} ${row.figures[figure]?.unit}`, before: then.median, after: now.median, ratio, verdict }];
+      const verdict =
+        Math.abs(ratio - 1) <= Math.max(noise, 0.02)
+          ? 'the same'
+          : better === null
+            ? 'other'
+            : ratio > 1 === (better === 'more')
+              ? 'better'
+              : 'worse';
+      return [
+        {
+          row: row.name,
+          figure: `${row.figures[figure]?.label} ${row.figures[figure]?.unit}`,
+          before: then.median,
+          after: now.median,
+          ratio,
+          verdict,
+        },
+      ];
     });
   });
 }
 
 export function printChanges(list: readonly Change[], commit: string, how: string): string {
   if (list.length === 0) return `Nothing to compare with ${commit} (${how}).\n`;
-  const lines = list.map(({ row, figure, before, after, ratio, verdict }) => [`${row}: ${figure}`, amount(before), amount(after), `× ${ratio.toFixed(2)}`, verdict]);
+  const lines = list.map(({ row, figure, before, after, ratio, verdict }) => [
+    `${row}: ${figure}`,
+    amount(before),
+    amount(after),
+    `× ${ratio.toFixed(2)}`,
+    verdict,
+  ]);
   return `## Millrace against ${commit} (${how})\n\n${table([['', 'before', 'now', 'ratio', ''], ...lines])}`;
 }

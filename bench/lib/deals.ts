@@ -43,7 +43,9 @@ export function documents(count: number, filter: boolean): readonly string[] {
   const optional = ['title', 'account', 'value', 'stage'];
   return Array.from({ length: count }, (_, index) => {
     // One field is left out at most, so that messages stay of one size; an alias makes further documents.
-    const fields = optional.filter((_, field) => field !== index % 5).map((field) => (index >= 5 && field === 'title' ? `title${index}: title` : field));
+    const fields = optional
+      .filter((_, field) => field !== index % 5)
+      .map((field) => (index >= 5 && field === 'title' ? `title${index}: title` : field));
     const selection = `deal { id ${fields.join(' ')} sent }`;
     if (!filter) return JSON.stringify({ query: `subscription { dealEvent { ${selection} } }` });
     const query = `subscription ($least: Float) { dealEvent(filter: { value: { gte: $least } }) { ${selection} } }`;

@@ -26,5 +26,11 @@ export type Report =
   | { readonly kind: 'connected' }
   | { readonly kind: 'subscribed' }
   | { readonly kind: 'reached'; readonly at: number }
-  | { readonly kind: 'collected'; readonly frames: number; readonly bytes: number; readonly latencies: Float64Array; readonly cpuMicros: number }
+  | {
+      readonly kind: 'collected';
+      readonly frames: number;
+      readonly bytes: number;
+      readonly latencies: Float64Array;
+      readonly cpuMicros: number;
+    }
   | { readonly kind: 'failed'; readonly why: string };

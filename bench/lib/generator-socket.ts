@@ -44,7 +44,9 @@ export class GeneratorSocket {
     this.#socket.setNoDelay(true);
     this.#socket.on('connect', () => this.#connected(url));
     this.#socket.on('error', (error) => owner.failed(`socket ${index}, ${this.#step}: ${error.message}`));
-    this.#socket.on('close', () => owner.failed(`socket ${index} was closed by the server, ${this.#step}; it said ${this.#text.slice(0, 300)}`));
+    this.#socket.on('close', () =>
+      owner.failed(`socket ${index} was closed by the server, ${this.#step}; it said ${this.#text.slice(0, 300)}`),
+    );
   }
 
   /** Resolves when the server has acknowledged the connection. */

@@ -117,7 +117,10 @@ export class Generator implements AsyncDisposable {
     const mark = this.#mark;
     const all = (): boolean => this.#workers.every(({ reached }) => reached >= mark);
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(new Error(`only ${this.#workers.map(({ reached }) => reached).join(' and ')} of ${mark} marks came in time`)), patienceMs);
+    const timer = setTimeout(
+      () => late.reject(new Error(`only ${this.#workers.map(({ reached }) => reached).join(' and ')} of ${mark} marks came in time`)),
+      patienceMs,
+    );
     try {
       while (!all()) await Promise.race([new Promise<void>((resolve) => void (this.#wake = resolve)), this.#failed, late.promise]);
     } finally {

@@ -24,7 +24,14 @@ export class LiveSession implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack;
   #perSocket = 0;
 
-  private constructor(subject: string, server: ServerProcess, generator: Generator, url: string, publisher: Publisher, stack: AsyncDisposableStack) {
+  private constructor(
+    subject: string,
+    server: ServerProcess,
+    generator: Generator,
+    url: string,
+    publisher: Publisher,
+    stack: AsyncDisposableStack,
+  ) {
     this.subject = subject;
     this.server = server;
     this.generator = generator;

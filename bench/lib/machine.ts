@@ -44,7 +44,11 @@ function pins(): Pins | null {
 }
 
 /** The command line that runs Node on the given cores. */
-export function onCores(cores: keyof Pins, args: readonly string[], node = process.execPath): { readonly command: string; readonly args: readonly string[] } {
+export function onCores(
+  cores: keyof Pins,
+  args: readonly string[],
+  node = process.execPath,
+): { readonly command: string; readonly args: readonly string[] } {
   return PINS ? { command: 'taskset', args: ['-c', PINS[cores], node, ...args] } : { command: node, args };
 }
 

@@ -5,7 +5,14 @@ import type { Context } from './context.ts';
 import { ServerProcess } from './server-process.ts';
 import { ISSUER, operatorToken, SECRET } from './token.ts';
 
-export type MillraceAddresses = { readonly ws: string; readonly graphql: string; readonly sse: string; readonly events: string; readonly registry: string; readonly admin: string };
+export type MillraceAddresses = {
+  readonly ws: string;
+  readonly graphql: string;
+  readonly sse: string;
+  readonly events: string;
+  readonly registry: string;
+  readonly admin: string;
+};
 
 export type MillraceOptions = {
   /** Services pushed before anything else. */

@@ -29,7 +29,7 @@ export const HELP = `npm run bench -- [NAME…] [flags]
   --compare REF    say what changed since a commit, from its stored results, or by running that commit in a worktree beside
   --only A;B       only these subjects, such as millrace;graphql-ws
   --at REF         measure the Millrace of a commit instead of the working tree's
-  --traffic SEC    seconds of traffic in the memory row (default 20; the full test is 600)
+  --traffic SEC    seconds of traffic in the memory row (default 5; the full test is 600)
   --profile DIR    write V8's CPU profiles of Millrace into DIR. Makes Millrace slower: do not compare its figures then
   --no-store       leave bench/results/ alone
 `;
@@ -64,7 +64,7 @@ export function readOptions(argv: readonly string[], results: string): Options {
     only: values.only?.split(';') ?? [],
     list: values.list,
     help: values.help,
-    trafficSeconds: whole('--traffic', values.traffic, quick ? 2 : 20, 86_400),
+    trafficSeconds: whole('--traffic', values.traffic, quick ? 2 : 5, 86_400),
     profile: values.profile ?? null,
     store: values['no-store'] || quick || values.profile !== undefined || values.only !== undefined ? null : results,
   };
@@ -73,6 +73,7 @@ export function readOptions(argv: readonly string[], results: string): Options {
 function whole(flag: string, text: string | undefined, fallback: number, most: number): number {
   if (text === undefined) return fallback;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > most) throw new Error(`${flag}: got ${text}, takes a whole number from 1 to ${most}`);
+  if (!Number.isInteger(value) || value < 1 || value > most)
+    throw new Error(`${flag}: got ${text}, takes a whole number from 1 to ${most}`);
   return value;
 }

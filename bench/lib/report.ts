@@ -19,7 +19,10 @@ export function printRow(row: RowResult): string {
   const figures = Object.entries(row.figures).filter(([name]) => Object.values(row.subjects).some((each) => each[name]));
   const lines = [['', ...figures.map(([, spec]) => title(spec))]];
   for (const [subject, own] of Object.entries(row.subjects)) {
-    lines.push([subject, ...figures.map(([name]) => (own[name] ? `${amount(own[name].median)} ±${Math.round(own[name].spread * 50)}%` : '–'))]);
+    lines.push([
+      subject,
+      ...figures.map(([name]) => (own[name] ? `${amount(own[name].median)} ±${Math.round(own[name].spread * 50)}%` : '–')),
+    ]);
   }
   return `${head}\n${table(lines)}\n${row.targets.map((target) => `${target.met ? 'met    ' : 'NOT MET'}  ${target.text}: ${amount(target.value)}`).join('\n')}\n`;
 }

@@ -66,7 +66,10 @@ function targetResult(target: Target, subjects: RowResult['subjects']): TargetRe
   return [{ text: target.text, subject: target.subject, value, limit, met }];
 }
 
-export function assemble(rows: readonly RowResult[], facts: { readonly machine: Machine; readonly revision: Revision; readonly began: Date; readonly quick: boolean }): Results {
+export function assemble(
+  rows: readonly RowResult[],
+  facts: { readonly machine: Machine; readonly revision: Revision; readonly began: Date; readonly quick: boolean },
+): Results {
   return {
     date: facts.began.toISOString(),
     ...facts.revision,

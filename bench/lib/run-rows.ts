@@ -12,7 +12,12 @@ export type Lanes = (row: AnyRow) => readonly Lane[];
  * Runs rows in their order. Within a row the subjects take turns, run by run, so that whatever else the machine does meanwhile falls on all
  * of them. A row that fails is told with its reason, and the others go on.
  */
-export async function runRows(rows: readonly AnyRow[], runs: number, lanes: Lanes, say: (text: string) => void): Promise<readonly RowResult[]> {
+export async function runRows(
+  rows: readonly AnyRow[],
+  runs: number,
+  lanes: Lanes,
+  say: (text: string) => void,
+): Promise<readonly RowResult[]> {
   const results: RowResult[] = [];
   for (let at = 0; at < rows.length;) {
     const { stage } = rows[at]!;
@@ -61,7 +66,14 @@ async function runStage(rows: readonly Row[], runs: number, lanes: Lanes, say: (
 
 type Measured = ReadonlyMap<string, Figures[]>;
 
-async function runOpen(row: Row, runs: number, lanes: readonly Lane[], measured: Measured, opened: (lane: Lane) => Promise<AsyncDisposable>, say: (text: string) => void): Promise<void> {
+async function runOpen(
+  row: Row,
+  runs: number,
+  lanes: readonly Lane[],
+  measured: Measured,
+  opened: (lane: Lane) => Promise<AsyncDisposable>,
+  say: (text: string) => void,
+): Promise<void> {
   for (const lane of lanes) await row.warm?.(await opened(lane), lane.context);
   for (let run = 1; run <= runs; run += 1) {
     for (const lane of lanes) note(row, run, lane, measured, await row.measure(await opened(lane), lane.context), say);
@@ -80,6 +92,8 @@ async function runFresh(row: Row, runs: number, lanes: readonly Lane[], measured
 function note(row: Row, run: number, lane: Lane, measured: Measured, figures: Figures, say: (text: string) => void): void {
   measured.get(lane.label)?.push(figures);
   const [first, second] = Object.entries(row.figures);
-  const told = [first, second].flatMap((entry) => (entry && figures[entry[0]] !== undefined ? [`${figures[entry[0]]!.toPrecision(3)} ${entry[1].unit}`] : []));
+  const told = [first, second].flatMap((entry) =>
+    entry && figures[entry[0]] !== undefined ? [`${figures[entry[0]]!.toPrecision(3)} ${entry[1].unit}`] : [],
+  );
   say(`  run ${run} ${lane.label}: ${told.join(', ')}`);
 }

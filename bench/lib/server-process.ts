@@ -90,7 +90,7 @@ export class ServerProcess implements AsyncDisposable {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const gone = once(this.#child, 'exit');
     this.#child.kill('SIGTERM');
-    const late = setTimeout(() => this.#child.kill('SIGKILL'), 5_000);
+    const late = setTimeout(() => this.#child.kill('SIGKILL'), 30_000);
     await gone;
     clearTimeout(late);
   }

@@ -12,7 +12,10 @@ await app.register(mercurius, {
   schema: PEER_SDL,
   resolvers: {
     Subscription: {
-      dealEvent: { subscribe: (_root: unknown, _args: unknown, { pubsub }: Context) => pubsub.subscribe('deals'), resolve: (event: DealEvent) => event },
+      dealEvent: {
+        subscribe: (_root: unknown, _args: unknown, { pubsub }: Context) => pubsub.subscribe('deals'),
+        resolve: (event: DealEvent) => event,
+      },
     },
   },
   subscription: true,
@@ -21,7 +24,7 @@ await app.register(mercurius, {
 app.post('/events', (request, reply) => {
   const body = request.body as Deal | readonly Deal[];
   for (const deal of Array.isArray(body) ? (body as readonly Deal[]) : [body as Deal]) {
-    // The root field's resolver unwraps nothing here: what is published is what `resolve` gets.
+    // Mercurius would have the payload shaped like the root field; `resolve` above takes it as it is.
     app.graphql.pubsub.publish({ topic: 'deals', payload: eventOf(deal) as never });
   }
   return reply.code(202).send();

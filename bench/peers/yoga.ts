@@ -1,6 +1,6 @@
 /** GraphQL Yoga with subscriptions over graphql-ws, as its documentation sets it up. */
 import { createServer } from 'node:http';
-import { type ExecutionArgs, execute, type GraphQLSchema, parse, subscribe, validate } from 'graphql';
+import type { ExecutionArgs, execute, GraphQLSchema, parse, subscribe, validate } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { createYoga } from 'graphql-yoga';
 import { WebSocketServer } from 'ws';
@@ -13,13 +13,20 @@ const door = eventsDoor((deal) => pubsub.publish(eventOf(deal)));
 const yoga = createYoga({ schema: peerSchema(pubsub), logging: false });
 const server = createServer((req, res) => (req.url === '/events' ? door(req, res) : void yoga(req, res)));
 
-type Enveloped = { readonly schema: GraphQLSchema; readonly execute: typeof execute; readonly subscribe: typeof subscribe; readonly contextFactory: () => Promise<unknown>; readonly parse: typeof parse; readonly validate: typeof validate };
+type Enveloped = {
+  readonly schema: GraphQLSchema;
+  readonly execute: typeof execute;
+  readonly subscribe: typeof subscribe;
+  readonly contextFactory: () => Promise<unknown>;
+  readonly parse: typeof parse;
+  readonly validate: typeof validate;
+};
 type Root = { readonly execute: typeof execute; readonly subscribe: typeof subscribe };
 
 useServer(
   {
-    execute: (args) => (args.rootValue as Root).execute(args as ExecutionArgs),
-    subscribe: (args) => (args.rootValue as Root).subscribe(args as ExecutionArgs),
+    execute: (args) => (args.rootValue as Root).execute(args),
+    subscribe: (args) => (args.rootValue as Root).subscribe(args),
     async onSubscribe(context, _id, params) {
       const enveloped = yoga.getEnveloped({ ...context, req: context.extra.request, socket: context.extra.socket, params }) as Enveloped;
       const args = {

@@ -4,7 +4,13 @@ import type { Row, Stage } from '../lib/row.ts';
 import { closedLoop, DELIVERY_FIGURES, SOCKETS } from './fan-out.ts';
 
 /** Subject and number of distinct subscriptions, in one name. */
-const SUBJECTS = ['millrace, 1 group', 'millrace, 100 groups', 'millrace, 5000 groups', 'graphql-ws, 100 groups', 'graphql-ws, 5000 groups'];
+const SUBJECTS = [
+  'millrace, 1 group',
+  'millrace, 100 groups',
+  'millrace, 5000 groups',
+  'graphql-ws, 100 groups',
+  'graphql-ws, 5000 groups',
+];
 
 const filterStage: Stage<LiveSession> = {
   name: `${SOCKETS} sockets, one subscription each, with filters and fields of their own`,
@@ -29,8 +35,20 @@ export const filters: Row<LiveSession> = {
   stage: filterStage,
   figures: DELIVERY_FIGURES,
   targets: [
-    { text: '100 groups: CPU a delivery ≤ 1.3 × one group', figure: 'cpu', subject: 'millrace, 100 groups', over: 'millrace, 1 group', atMost: 1.3 },
-    { text: '5,000 groups: ≥ 3 × graphql-ws', figure: 'rate', subject: 'millrace, 5000 groups', over: 'graphql-ws, 5000 groups', atLeast: 3 },
+    {
+      text: '100 groups: CPU a delivery ≤ 1.3 × one group',
+      figure: 'cpu',
+      subject: 'millrace, 100 groups',
+      over: 'millrace, 1 group',
+      atMost: 1.3,
+    },
+    {
+      text: '5,000 groups: ≥ 3 × graphql-ws',
+      figure: 'rate',
+      subject: 'millrace, 5000 groups',
+      over: 'graphql-ws, 5000 groups',
+      atLeast: 3,
+    },
   ],
   warm: async (session, context) => void (await closedLoop(session, 1, context.options.quick ? 0.2 : 1.5)),
   measure: (session, context) => closedLoop(session, 1, context.options.quick ? 0.3 : 1.5),

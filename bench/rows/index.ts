@@ -1,4 +1,5 @@
 import type { AnyRow } from '../lib/row.ts';
+import { enrichment, enrichmentGroups } from './enrichment.ts';
 import { bursts, fanOut } from './fan-out.ts';
 import { filters } from './filters.ts';
 import { gateway, gatewayShared } from './gateway.ts';
@@ -10,4 +11,17 @@ import { start } from './start.ts';
 import { subscribe } from './subscribe.ts';
 
 /** In the order in which they run. Rows of one stage stand together, so that it is opened once. */
-export const rows: readonly AnyRow[] = [fanOut, bursts, latency, filters, memory, subscribe, matching, gateway, gatewayShared, ingestBatches, ingestSingle, start] as readonly unknown[] as readonly AnyRow[];
+export const rows: readonly AnyRow[] = [
+  fanOut,
+  bursts,
+  latency,
+  filters,
+  memory,
+  subscribe,
+  matching,
+  gateway,
+  gatewayShared,
+  ingestBatches,
+  ingestSingle,
+  start,
+] as readonly unknown[] as readonly AnyRow[];

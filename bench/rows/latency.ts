@@ -67,10 +67,21 @@ export const latency: Row<LiveSession> = {
     const seconds = context.options.quick ? 0.5 : 2.5;
     const shared = interval(context, PEER);
     const same = await openLoop(session, shared, seconds);
-    const figures = { p50: percentile(same, 0.5) / 1e3, p99: percentile(same, 0.99) / 1e3, max: percentile(same, 1) / 1e3, events: 1e6 / shared };
+    const figures = {
+      p50: percentile(same, 0.5) / 1e3,
+      p99: percentile(same, 0.99) / 1e3,
+      max: percentile(same, 1) / 1e3,
+      events: 1e6 / shared,
+    };
     if (session.subject === PEER) return figures;
     const own = interval(context, session.subject);
     const half = await openLoop(session, own, seconds);
-    return { ...figures, ownP50: percentile(half, 0.5) / 1e3, ownP99: percentile(half, 0.99) / 1e3, ownMax: percentile(half, 1) / 1e3, ownEvents: 1e6 / own };
+    return {
+      ...figures,
+      ownP50: percentile(half, 0.5) / 1e3,
+      ownP99: percentile(half, 0.99) / 1e3,
+      ownMax: percentile(half, 1) / 1e3,
+      ownEvents: 1e6 / own,
+    };
   },
 };

@@ -49,7 +49,7 @@ export const memory: Row<LiveSession> = {
     'One subscription on each connection, every connection its own user. RSS over the empty server (which had some guests before), divided by the connections: after a full collection, idle ' +
     'and after some traffic (`--traffic SEC`; the full test is 600), and as it stands without one. A collection is asked of every subject alike.',
   stage: memoryStage,
-  maxRuns: 1,
+  maxRuns: 3,
   figures: {
     idle: { label: 'idle', unit: 'KB', better: 'less' },
     heap: { label: 'JS heap, idle', unit: 'KB', better: 'less' },
