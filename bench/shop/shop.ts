@@ -27,6 +27,13 @@ export const productWithReviews = (id: string): Entity => ({ __typename: 'Produc
 
 export const user = (id: string): Entity => ({ __typename: 'User', id, name: `Reviewer ${id}`, city: 'Göteborg' });
 
+/** For the enrichment rows: what no event of a deal carries. */
+export const SCORES_SDL = `${FEDERATION}
+type Query { scores: Int }
+type Deal @key(fields: "id") { id: ID! score: Int! }`;
+
+export const dealScore = (id: string): Entity => ({ __typename: 'Deal', id, score: Number(id) % 100 });
+
 function review(productId: string, nth: number): Entity {
   const author = { __typename: 'User', id: String((Number(productId) + nth) % 5) };
   return { __typename: 'Review', id: `${productId}-${nth}`, body: 'It does what it says on the tin.', stars: nth + 3, author };

@@ -1,6 +1,6 @@
 import { type Socket, createServer } from 'node:net';
 import { type GraphQLSchema, buildSchema, graphql } from 'graphql';
-import { product, productWithReviews, user } from './shop.ts';
+import { dealScore, product, productWithReviews, user } from './shop.ts';
 
 /**
  * The subgraphs of the gateway rows in one process, as cheap as Node can answer: raw sockets, and an answer that is made by executing the
@@ -32,6 +32,12 @@ const SUBGRAPHS: Readonly<Record<string, Subgraph>> = {
       type Review { id: ID! body: String! stars: Int! author: User! }
       type User { id: ID! }`),
     root: entities(productWithReviews),
+  },
+  '/scores': {
+    schema: buildSchema(`${ENTITIES} union _Entity = Deal
+      type Query { _entities(representations: [_Any!]!): [_Entity]! }
+      type Deal { id: ID! score: Int! }`),
+    root: entities(dealScore),
   },
   '/users': {
     schema: buildSchema(`${ENTITIES} union _Entity = User
