@@ -123,6 +123,8 @@ describe.skipIf(CHROMIUM === undefined)('GraphiQL in Chromium', () => {
   it('opens with the query of a link', async () => {
     const page = await browser.newPage();
     await page.goto(`${url}?query=${encodeURIComponent('{ hello(name: "link") }')}`);
+    // Before the editor has it, the button runs nothing.
+    await page.locator('.graphiql-query-editor .view-lines').filter({ hasText: 'link' }).waitFor();
     await run(page);
     await answer(page, 'hello link');
     await page.close();
