@@ -19,6 +19,8 @@ export const rows: readonly AnyRow[] = [
   memory,
   subscribe,
   matching,
+  enrichment,
+  enrichmentGroups,
   gateway,
   gatewayShared,
   ingestBatches,

@@ -39,7 +39,7 @@ async function startLive(context: Context, opening: AsyncDisposableStack): Promi
   const { server, addresses } = opening.use(await startMillrace(context, { services: [{ name: 'deals', sdl: DEALS_SDL }] }));
   const generator = opening.use(new Generator(1));
   await generator.connect({ url: addresses.ws, sockets: 1, init: '{"authorization":"Bearer §token"}' });
-  const query = 'subscription { dealEvent(filter: { value: { gte: 1e9 } }) { deal { id } } }';
+  const query = 'subscription { dealEvent(filter: { value: { gte: 1000000000 } }) { deal { id } } }';
   await generator.subscribe({ payloads: [JSON.stringify({ query })], groups: 1, perSocket: 1 });
   return { server, events: `${addresses.events}?topic=crm.deals`, settled: () => untilSettled(addresses.admin) };
 }
