@@ -9,7 +9,7 @@ export default defineConfig({
       'packages/*/src/**/*.test.ts',
       'packages/*/test/**/*.test.ts',
       'e2e/**/*.test.ts',
-      'tools/**/*.test.ts',
+      'tools/**/*.test.ts', 'bench/**/*.test.ts',
       'examples/*/**/*.test.ts',
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],

@@ -98,22 +98,23 @@ async function connectAll({ url, sockets: count, init }: ConnectOptions): Promis
   tell({ kind: 'connected' });
 }
 
+/** Operation ids go on from one round of subscriptions to the next, and are the same on every socket, as clients have it. */
+let operations = 0;
+
 async function subscribeAll({ payloads, groups, perSocket }: SubscribeOptions): Promise<void> {
+  const from = operations;
+  operations += perSocket;
   const batches = sockets.map((_, index) => {
     const messages = Array.from({ length: perSocket }, (_, each) => {
       const serial = (first + index) * perSocket + each;
       const payload = payloads[serial % payloads.length]!.replaceAll('§', String(serial % groups));
-      return clientFrame(`{"id":"${++operations}","type":"subscribe","payload":${payload}}`);
+      return clientFrame(`{"id":"${from + each + 1}","type":"subscribe","payload":${payload}}`);
     });
-    operations -= perSocket;
     return Buffer.concat(messages);
   });
-  operations += perSocket;
   await pooled(sockets.length, (index) => sockets[index]!.subscribe(batches[index]!));
   tell({ kind: 'subscribed' });
 }
-/** Operation ids go on from one round of subscriptions to the next; the same on every socket, as clients have it. */
-let operations = 0;
 
 process.on('message', (order: Order) => {
   switch (order.kind) {

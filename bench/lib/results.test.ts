@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { changes } from './compare.ts';
+import { type RowResult, rowResult } from './results.ts';
+import type { AnyRow, Target } from './row.ts';
+import { median, percentile } from './statistics.ts';
+
+function row(targets: readonly Target[]): AnyRow {
+  return {
+    name: 'fan-out',
+    title: 'Fan-out',
+    work: 'Some.',
+    stage: { name: 'servers', subjects: ['millrace', 'peer'], open: () => Promise.reject(new Error('not opened here')) },
+    figures: { rate: { label: 'deliveries', unit: '/s', better: 'more' }, cpu: { label: 'CPU', unit: 'µs', better: 'less' } },
+    targets,
+    measure: () => Promise.reject(new Error('not measured here')),
+  };
+}
+
+const runs = (values: readonly number[]): { readonly rate: number }[] => values.map((rate) => ({ rate }));
+const measured = (millrace: readonly number[], peer: readonly number[], targets: readonly Target[] = []): RowResult =>
+  rowResult(
+    row(targets),
+    new Map([
+      ['millrace', runs(millrace)],
+      ['peer', runs(peer)],
+    ]),
+  );
+
+describe('results', () => {
+  it('are medians of the runs, and a figure that no run has is left out', () => {
+    const { subjects, runs } = measured([300, 100, 200], [10, 20]);
+    expect(subjects['millrace']).toEqual({ rate: { median: 200, spread: 1, runs: [300, 100, 200] } });
+    expect(subjects['peer']?.['rate']?.median).toBe(15);
+    expect(runs).toBe(3);
+  });
+
+  it('judge a ratio by the medians of both subjects, and a value by itself', () => {
+    const ratio: Target = { text: '≥ 4 ×', figure: 'rate', subject: 'millrace', over: 'peer', atLeast: 4 };
+    const value: Target = { text: '≤ 150', figure: 'rate', subject: 'millrace', over: null, atMost: 150 };
+    expect(measured([200], [50], [ratio, value]).targets).toMatchObject([
+      { value: 4, met: true },
+      { value: 200, met: false },
+    ]);
+    expect(measured([199], [50], [ratio]).targets[0]?.met).toBe(false);
+  });
+
+  it('judge nothing where a subject was left out', () => {
+    const ratio: Target = { text: '≥ 4 ×', figure: 'rate', subject: 'millrace', over: 'absent', atLeast: 4 };
+    expect(measured([1], [1], [ratio]).targets).toEqual([]);
+  });
+
+  it('differ only by more than the runs of one side do', () => {
+    const side = (values: readonly number[]) => ({ rows: [measured(values, [1])], subject: 'millrace' });
+    expect(changes(side([100, 101, 102]), side([200, 201, 202]))[0]).toMatchObject({ verdict: 'better', before: 101, after: 201 });
+    expect(changes(side([200, 201, 202]), side([100, 101, 102]))[0]?.verdict).toBe('worse');
+    expect(changes(side([50, 100, 150]), side([110, 120, 130]))[0]?.verdict).toBe('the same');
+  });
+
+  it('rest on a median and percentiles that are values of the sample where they can be', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1])).toBe(2.5);
+    expect(median([])).toBeNaN();
+    const sorted = Float64Array.from({ length: 100 }, (_, index) => index + 1);
+    expect([percentile(sorted, 0.5), percentile(sorted, 0.99), percentile(sorted, 1)]).toEqual([50, 99, 100]);
+  });
+});
