@@ -1,4 +1,3 @@
-import type { Context } from '../lib/context.ts';
 import type { Figures, FigureSpec, Row } from '../lib/row.ts';
 import { GATEWAYS, type GatewaySubject, openGateway } from '../shop/gateway-subject.ts';
 import { SHOP_QUERY, SHOP_VARIABLES } from '../shop/shop.ts';
@@ -17,20 +16,14 @@ const FIGURES: Readonly<Record<string, FigureSpec>> = {
   rss: { label: 'RSS', unit: 'MB', better: 'less' },
 };
 
-function requestsOf(session: GatewaySubject, context: Context): number {
-  // Slow subjects would take most of the time of the run; their figures are steady with fewer operations.
-  return context.scale(session.url.includes('/products') ? 20_000 : 12_000, 1_000);
+function ask({ load, url, headers, server, requests }: GatewaySubject) {
+  return load.run({ url, headers, connections: CONNECTIONS, bodies: [server ? BODY : DIRECT], requests });
 }
 
-function ask(session: GatewaySubject, requests: number) {
-  const { url, headers, server } = session;
-  return session.load.run({ url, headers, connections: CONNECTIONS, bodies: [server ? BODY : DIRECT], requests });
-}
-
-async function measure(session: GatewaySubject, context: Context): Promise<Figures> {
+async function measure(session: GatewaySubject): Promise<Figures> {
   const before = session.server?.cpuMicros() ?? 0;
   const fetchesBefore = await session.subgraphs.count();
-  const result = await ask(session, requestsOf(session, context));
+  const result = await ask(session);
   const fetches = (await session.subgraphs.count()) - fetchesBefore - 1;
   const shared = { rate: result.answers / result.seconds, p50: result.p50 / 1000, p99: result.p99 / 1000, fetches: fetches / result.answers };
   const { server } = session;
@@ -53,7 +46,7 @@ function row(name: string, title: string, shared: boolean, factor: number): Row<
       })),
       { text: 'at most 150 MB', figure: 'rss', subject: 'millrace', over: null, atMost: 150 },
     ],
-    warm: async (session, context) => void (await ask(session, requestsOf(session, context))),
+    warm: async (session) => void (await ask(session)),
     measure,
   };
 }

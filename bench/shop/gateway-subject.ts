@@ -19,6 +19,8 @@ export type GatewaySubject = AsyncDisposable & {
   readonly server: ServerProcess | null;
   readonly subgraphs: Subgraphs;
   readonly load: HttpLoad;
+  /** Of one run. Slow subjects would take most of the time of the bench, and their figures are steady with fewer. */
+  readonly requests: number;
 };
 
 const HIVE = fileURLToPath(new URL('../peers/hive-gateway.ts', import.meta.url));
@@ -34,7 +36,8 @@ export async function openGateway(subject: string, shared: boolean, context: Con
   const headers = { Authorization: `Bearer ${token('shopper')}`, Accept: 'application/json' };
   const made = await start(subject, shared, subgraphs.url, context, opening);
   const closing = opening.move();
-  return { ...made, headers, subgraphs, load, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+  const requests = context.scale(subject.startsWith('hive') ? 3_000 : 15_000, 1_000);
+  return { ...made, headers, subgraphs, load, requests, [Symbol.asyncDispose]: () => closing.disposeAsync() };
 }
 
 async function start(
