@@ -9,7 +9,7 @@ const TEXT = 1;
 const CLOSE = 8;
 const PING = 9;
 /** Handshakes under way at once, by process: below every server's limit on connections that are not acknowledged. */
-const AT_ONCE = 100;
+const AT_ONCE = 40;
 const MARK = Buffer.from('sent":"');
 const DIGITS = 16;
 

@@ -2,9 +2,11 @@ import { type Socket, connect } from 'node:net';
 
 type Waiting = { resolve(status: number): void; reject(error: Error): void };
 
+/** Servers close idle connections after some seconds, and a request may meet the closing: after this much rest a new one is opened. */
+const REST_MS = 1_000;
+
 /**
- * One keep-alive connection that posts and reads status lines: no more of HTTP than the answer's end. One request at a time. Servers close
- * what was idle for some seconds; then the next request opens another.
+ * One keep-alive connection that posts and reads status lines: no more of HTTP than the answer's end. One request at a time.
  */
 export class Publisher implements Disposable {
   readonly #host: string;
@@ -12,6 +14,7 @@ export class Publisher implements Disposable {
   readonly #head: string;
   #socket: Socket | null = null;
   #answer = '';
+  #lastUsed = 0;
   #waiting: Waiting | null = null;
 
   constructor(url: string, bearer: string) {
@@ -27,14 +30,23 @@ export class Publisher implements Disposable {
   async post(body: unknown): Promise<void> {
     const text = JSON.stringify(body);
     const answered = new Promise<number>((resolve, reject) => void (this.#waiting = { resolve, reject }));
+    if (this.#socket !== null && performance.now() - this.#lastUsed > REST_MS) this.#rest(this.#socket);
+    this.#lastUsed = performance.now();
     this.#socket ??= this.#open();
     this.#socket.write(`${this.#head}${Buffer.byteLength(text)}\r\n\r\n${text}`);
     const status = await answered;
+    this.#lastUsed = performance.now();
     if (status < 200 || status > 299) throw new Error(`an event was answered with ${status}`);
   }
 
   [Symbol.dispose](): void {
     this.#socket?.removeAllListeners('close').destroy();
+  }
+
+  #rest(socket: Socket): void {
+    this.#socket = null;
+    this.#answer = '';
+    socket.destroy();
   }
 
   #open(): Socket {
