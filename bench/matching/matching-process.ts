@@ -68,6 +68,10 @@ function scanned(size: number): Match {
   };
 }
 
+function titleOf(event: LiveEvent): string {
+  return event.entity['title'] as string;
+}
+
 function filterOf(args: Args): (event: LiveEvent) => boolean {
   const ids = args['ids'] as readonly string[] | undefined;
   if (ids) return (event) => ids.includes(event.key ?? '');
@@ -76,8 +80,8 @@ function filterOf(args: Args): (event: LiveEvent) => boolean {
   if (stageId) return (event) => event.entity['stage_id'] === stageId['eq'];
   if (value) return (event) => Number(event.entity['value']) >= Number(value['gte']) && Number(event.entity['value']) < Number(value['lt']);
   const { startsWith, contains } = title ?? {};
-  if (startsWith !== undefined) return (event) => String(event.entity['title']).startsWith(String(startsWith));
-  return (event) => String(event.entity['title']).includes(String(contains));
+  if (startsWith !== undefined) return (event) => titleOf(event).startsWith(String(startsWith));
+  return (event) => titleOf(event).includes(String(contains));
 }
 
 function measure(match: Match, size: number, seconds: number): MatchingFigures {

@@ -26,7 +26,10 @@ type Enriched = AsyncDisposable & {
 
 const ALL = JSON.stringify({ query: 'subscription { dealEvent { deal { id score sent } } }' });
 /** A group for each number: every event passes the filter of exactly one. */
-const BY_VALUE = JSON.stringify({ query: 'subscription ($n: Float) { dealEvent(filter: { value: { eq: $n } }) { deal { id score sent } } }', variables: { n: 0 } }).replace('"n":0', '"n":§');
+const BY_VALUE = JSON.stringify({
+  query: 'subscription ($n: Float) { dealEvent(filter: { value: { eq: $n } }) { deal { id score sent } } }',
+  variables: { n: 0 },
+}).replace('"n":0', '"n":§');
 
 /** `identity`: whose eyes the subgraph is asked with. Everybody has a token of his own where each sees for himself. */
 async function open(identity: 'tenant' | 'user', payload: string, groups: number, context: Context): Promise<Enriched> {
@@ -45,7 +48,14 @@ async function open(identity: 'tenant' | 'user', payload: string, groups: number
   const perSocket = each ? 1 : PER_SOCKET;
   await generator.subscribe({ payloads: [payload], groups, perSocket });
   const closing = opening.move();
-  return { server, generator, subgraphs, publisher, subscriptions: sockets * perSocket, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+  return {
+    server,
+    generator,
+    subgraphs,
+    publisher,
+    subscriptions: sockets * perSocket,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  };
 }
 
 /** Publishes in one request and waits until `frames` further messages have come, over all sockets. */
@@ -92,7 +102,11 @@ export const enrichmentGroups: Row<Enriched> = {
   name: 'enrichment-groups',
   title: '100 groups on 100 events in one window',
   work: 'A hundred events in one request, each of which concerns another one of a hundred groups of 50 subscriptions; every group asks for a field of a subgraph.',
-  stage: { name: 'groups that ask for a field no event carries', subjects: ['millrace'], open: (_, context) => open('tenant', BY_VALUE, GROUPS, context) },
+  stage: {
+    name: 'groups that ask for a field no event carries',
+    subjects: ['millrace'],
+    open: (_, context) => open('tenant', BY_VALUE, GROUPS, context),
+  },
   figures: FIGURES,
   targets: [{ text: 'a handful of subgraph requests', figure: 'requests', subject: 'millrace', over: null, atMost: 5 }],
   warm: async (session) => void (await publish(session, oneForEach(), session.subscriptions)),

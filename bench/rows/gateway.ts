@@ -25,7 +25,12 @@ async function measure(session: GatewaySubject): Promise<Figures> {
   const fetchesBefore = await session.subgraphs.count();
   const result = await ask(session);
   const fetches = (await session.subgraphs.count()) - fetchesBefore - 1;
-  const shared = { rate: result.answers / result.seconds, p50: result.p50 / 1000, p99: result.p99 / 1000, fetches: fetches / result.answers };
+  const shared = {
+    rate: result.answers / result.seconds,
+    p50: result.p50 / 1000,
+    p99: result.p99 / 1000,
+    fetches: fetches / result.answers,
+  };
   const { server } = session;
   if (server === null) return shared;
   return { ...shared, cpu: (server.cpuMicros() - before) / result.answers, rss: server.residentBytes() / 2 ** 20 };
@@ -42,7 +47,11 @@ function row(name: string, title: string, shared: boolean, factor: number): Row<
     figures: FIGURES,
     targets: [
       ...GATEWAYS.filter((subject) => subject.startsWith('hive')).map((over) => ({
-        text: `CPU at most 1/${factor} of ${over}`, figure: 'cpu', subject: 'millrace', over, atMost: 1 / factor,
+        text: `CPU at most 1/${factor} of ${over}`,
+        figure: 'cpu',
+        subject: 'millrace',
+        over,
+        atMost: 1 / factor,
       })),
       { text: 'at most 150 MB', figure: 'rss', subject: 'millrace', over: null, atMost: 150 },
     ],

@@ -61,7 +61,13 @@ async function startBare(opening: AsyncDisposableStack): Promise<Omit<IngestSess
 function row(name: string, title: string, batch: number, connections: number, requests: number, target: number): Row<IngestSession> {
   const body = batch === 1 ? EVENT : `[${Array.from({ length: batch }, () => EVENT).join(',')}]`;
   const post = (session: IngestSession, count: number) =>
-    session.load.run({ url: session.events, connections, headers: { Authorization: `Bearer ${operatorToken()}` }, bodies: [body], requests: count });
+    session.load.run({
+      url: session.events,
+      connections,
+      headers: { Authorization: `Bearer ${operatorToken()}` },
+      bodies: [body],
+      requests: count,
+    });
   const measure = async (session: IngestSession, context: Context): Promise<Figures> => {
     const cpu = session.server.cpuMicros();
     const began = performance.now();
@@ -94,7 +100,15 @@ function row(name: string, title: string, batch: number, connections: number, re
       p99: { label: 'p99 of a request', unit: 'ms', better: 'less' },
       rss: { label: 'RSS', unit: 'MB', better: null },
     },
-    targets: [{ text: `≥ ${target.toLocaleString('en')} events a second on one core`, figure: 'core', subject: 'millrace', over: null, atLeast: target }],
+    targets: [
+      {
+        text: `≥ ${target.toLocaleString('en')} events a second on one core`,
+        figure: 'core',
+        subject: 'millrace',
+        over: null,
+        atLeast: target,
+      },
+    ],
     warm: async (session, context) => {
       await post(session, context.scale(requests / 2, 64));
       await session.settled();

@@ -10,7 +10,9 @@ type Matching = AsyncDisposable & { readonly child: ChildProcess };
 
 const LABELS: Readonly<Record<number, string>> = { 1_000: '1,000', 10_000: '10,000', 100_000: '100,000', 1_000_000: '1,000,000' };
 const figures: Readonly<Record<string, FigureSpec>> = {
-  ...Object.fromEntries(Object.entries(LABELS).map(([size, label]) => [`at${size}`, { label: `at ${label}`, unit: 'µs/event', better: 'less' }])),
+  ...Object.fromEntries(
+    Object.entries(LABELS).map(([size, label]) => [`at${size}`, { label: `at ${label}`, unit: 'µs/event', better: 'less' }]),
+  ),
   matches: { label: 'deliveries', unit: '/event', better: null },
   delivery: { label: 'of a million', unit: 'µs/delivery', better: 'less' },
   rss: { label: 'RSS', unit: 'MB', better: 'less' },

@@ -57,7 +57,9 @@ async function start(
   opening.defer(() => rmSync(folder, { recursive: true, force: true }));
   const file = join(folder, 'supergraph.graphql');
   writeFileSync(file, supergraph(subgraphs));
-  const server = await ServerProcess.start({ args: [HIVE, file, subject.includes('rust') ? 'rust' : 'stitching', shared ? 'share' : 'alone'] });
+  const server = await ServerProcess.start({
+    args: [HIVE, file, subject.includes('rust') ? 'rust' : 'stitching', shared ? 'share' : 'alone'],
+  });
   opening.use(server);
   return { url: String(server.ready['graphql']), server };
 }

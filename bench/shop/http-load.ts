@@ -37,7 +37,9 @@ async function run(job: LoadJob): Promise<LoadResult> {
   const next = (connection: Connection): void => {
     if (sent === job.requests) return;
     const nth = sent++ % job.bodies.length;
-    const body = job.bodies[nth]!.includes('#') ? job.bodies[nth]!.replaceAll('#', () => String(++serial).padStart(12, '0')) : job.bodies[nth]!;
+    const body = job.bodies[nth]!.includes('#')
+      ? job.bodies[nth]!.replaceAll('#', () => String(++serial).padStart(12, '0'))
+      : job.bodies[nth]!;
     connection.start = performance.now();
     connection.socket.write(`${heads[nth]!}${body.length}\r\n\r\n${body}`, 'latin1');
   };
@@ -47,7 +49,8 @@ async function run(job: LoadJob): Promise<LoadResult> {
     connection.socket.on('data', (chunk) => {
       const done = read(connection, chunk);
       if (done === null) return;
-      if (failure === null && (!done.startsWith('HTTP/1.1 2') || done.includes('{"errors"') || done.includes('"rejected"'))) failure = done.slice(0, 600);
+      if (failure === null && (!done.startsWith('HTTP/1.1 2') || done.includes('{"errors"') || done.includes('"rejected"')))
+        failure = done.slice(0, 600);
       latencies[answers++] = (performance.now() - connection.start) * 1000;
       if (answers === job.requests) resolve();
       else next(connection);

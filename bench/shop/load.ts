@@ -7,7 +7,9 @@ import type { LoadJob, LoadResult } from './http-load.ts';
 /** A process of ours on the generator's cores that speaks JSON messages or lines with us. */
 function helper(file: string, stdio: 'ipc' | 'pipe'): ChildProcess {
   const command = onCores('generator', ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL(file, import.meta.url))]);
-  return spawn(command.command, command.args, { stdio: ['ignore', stdio === 'ipc' ? 'inherit' : 'pipe', 'inherit', ...(stdio === 'ipc' ? ['ipc' as const] : [])] });
+  return spawn(command.command, command.args, {
+    stdio: ['ignore', stdio === 'ipc' ? 'inherit' : 'pipe', 'inherit', ...(stdio === 'ipc' ? ['ipc' as const] : [])],
+  });
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -21,7 +21,12 @@ export const SHOP_VARIABLES = { first: 5 };
 
 type Entity = { readonly __typename: string; readonly id: string } & Readonly<Record<string, unknown>>;
 
-export const product = (id: string): Entity => ({ __typename: 'Product', id, name: `Product ${id} of the catalogue`, price: 100 * Number(id) });
+export const product = (id: string): Entity => ({
+  __typename: 'Product',
+  id,
+  name: `Product ${id} of the catalogue`,
+  price: 100 * Number(id),
+});
 
 export const productWithReviews = (id: string): Entity => ({ __typename: 'Product', id, reviews: [review(id, 1), review(id, 2)] });
 

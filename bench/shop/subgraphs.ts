@@ -55,7 +55,11 @@ let requests = 0;
 async function answer(path: string, body: string): Promise<Buffer> {
   const subgraph = SUBGRAPHS[path];
   if (!subgraph) return http(404, '{"errors":[{"message":"no such subgraph"}]}');
-  const { query, variables, operationName } = JSON.parse(body) as { query: string; variables?: Record<string, unknown>; operationName?: string };
+  const { query, variables, operationName } = JSON.parse(body) as {
+    query: string;
+    variables?: Record<string, unknown>;
+    operationName?: string;
+  };
   const result = await graphql({
     schema: subgraph.schema,
     source: query,
@@ -114,7 +118,7 @@ function read(text: string): Request | null {
 
 function unchunked(text: string, start: number): string {
   let body = '';
-  for (let at = start; ; ) {
+  for (let at = start; ;) {
     const line = text.indexOf('\r\n', at);
     const size = Number.parseInt(text.slice(at, line), 16);
     if (!(size > 0)) return body;

@@ -15,7 +15,8 @@ if (Number(process.versions.node.split('.')[0]) < NEEDED) {
 // Not in the temporary folder, which is Node's default: there another user could lay code for us. Where it cannot be written, nothing is
 // kept; NODE_COMPILE_CACHE names another folder, NODE_DISABLE_COMPILE_CACHE=1 switches it off.
 // By the variable too, which our worker threads look at.
-process.env.NODE_COMPILE_CACHE = process.env.NODE_COMPILE_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'millrace');
+process.env.NODE_COMPILE_CACHE =
+  process.env.NODE_COMPILE_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'millrace');
 module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE);
 
 // The published package has only `dist`; the repository runs from source.
