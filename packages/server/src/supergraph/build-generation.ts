@@ -25,6 +25,7 @@ import {
   checkLimits,
   fieldsWrittenOut,
   normalise,
+  plannerText,
   parseOperations,
   rootFields,
   selectOperation,
@@ -197,7 +198,7 @@ class ReleaseGeneration implements BuiltGeneration {
   }
 
   async #planOne(data: OperationDocument): Promise<CompiledPlan> {
-    const { node } = await this.#graph.plan(normalise(data), data.operation.name?.value ?? null);
+    const { node } = await this.#graph.plan(plannerText(data), data.operation.name?.value ?? null);
     return compilePlan(this.#unions.restore(node, data));
   }
 

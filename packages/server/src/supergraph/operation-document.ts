@@ -103,6 +103,17 @@ export function normalise(selected: OperationDocument): string {
   return print(selected.document);
 }
 
+/**
+ * The same for the planner, whose parser (0.0.38) refuses a float that has an exponent and no fraction: `1e9` is written `1.0e9`.
+ */
+export function plannerText(selected: OperationDocument): string {
+  return print(
+    visit(selected.document, {
+      FloatValue: (node) => (node.value.includes('.') ? undefined : { ...node, value: node.value.replace(/e/i, '.0e') }),
+    }),
+  );
+}
+
 /** Null where the operation is within its limits. Runs before validation, whose time grows with the square of some of these; safe on cyclic fragments. */
 export function checkLimits(selected: OperationDocument, limits: OperationLimits): (Parsed & { kind: 'invalid' }) | null {
   const count = { aliases: 0, directives: 0 };
