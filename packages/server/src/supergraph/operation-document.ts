@@ -103,15 +103,17 @@ export function normalise(selected: OperationDocument): string {
   return print(selected.document);
 }
 
-/**
- * The same for the planner, whose parser (0.0.38) refuses a float that has an exponent and no fraction: `1e9` is written `1.0e9`.
- */
+/** The same for the planner, whose parser (0.0.38) refuses some floats with an exponent (`1e9`, though not `1e10`): they are written out. */
 export function plannerText(selected: OperationDocument): string {
-  return print(
-    visit(selected.document, {
-      FloatValue: (node) => (node.value.includes('.') ? undefined : { ...node, value: node.value.replace(/e/i, '.0e') }),
-    }),
-  );
+  return print(visit(selected.document, { FloatValue: (node) => ({ ...node, value: plainDecimal(node.value) }) }));
+}
+
+function plainDecimal(float: string): string {
+  if (!/e/i.test(float)) return float;
+  const plain = String(Number(float));
+  // From 1e21 on and below 1e-6 JavaScript itself writes an exponent.
+  if (!/^-?[\d.]+$/.test(plain)) return float;
+  return plain.includes('.') ? plain : `${plain}.0`;
 }
 
 /** Null where the operation is within its limits. Runs before validation, whose time grows with the square of some of these; safe on cyclic fragments. */
