@@ -98,18 +98,27 @@ describe('signals', () => {
 
   it('a second signal ends the process at once', async () => {
     await using server = await startDev(['--drain-window', '10m'], folder('twice'));
-    const socket = new WebSocket(server.addresses['ws']!, 'graphql-transport-ws');
-    await new Promise((resolve) => socket.once('open', resolve));
-    socket.send('{"type":"connection_init"}');
-    await new Promise((resolve) => socket.once('message', resolve));
+    // Clients are sent away one after the other, 100 ms apart at least: with so many the drain is still under way at the second signal.
+    const sockets = await Promise.all(Array.from({ length: 100 }, () => signedIn(server.addresses['ws']!)));
     server.child.kill('SIGTERM');
     // It is draining as soon as it says that it is not ready any more, or takes no new connections.
     await expect.poll(async () => (await fetch(new URL('/ready', server.addresses['admin'])).catch(() => null))?.status !== 200).toBe(true);
     server.child.kill('SIGTERM');
     expect(await server.finished).toMatchObject({ code: 143 });
-    socket.terminate();
+    for (const socket of sockets) socket.terminate();
   });
 });
+
+/** A session without a token, acknowledged. */
+async function signedIn(address: string): Promise<WebSocket> {
+  const socket = new WebSocket(address, 'graphql-transport-ws');
+  // The process is ended under it.
+  socket.on('error', () => undefined);
+  await new Promise((resolve) => socket.once('open', resolve));
+  socket.send('{"type":"connection_init"}');
+  await new Promise((resolve) => socket.once('message', resolve));
+  return socket;
+}
 
 describe('a project of `millrace init`, with the commands of its README', () => {
   it('carries an event from the command line to a subscription', async () => {
