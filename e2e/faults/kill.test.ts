@@ -184,6 +184,6 @@ function verify(client: ResumingClient, accepted: ReadonlySet<string>, seed: num
 }
 
 describe('kill -9 between the answer and the delivery', () => {
-  const seeds = (process.env['MILLRACE_SEEDS'] ?? '1,2,3,4,5,6').split(',').map(Number);
+  const seeds = (process.env['KILL_SEEDS'] ?? '1,2,3,4,5,6').split(',').map(Number);
   test.each(seeds)('seed %i: every accepted event arrives exactly once', (seed) => run(seed, 3), 120_000);
 });
