@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Client } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { post, subscriptionsAre } from '../deals.ts';
 import { Inbox, type Millrace, devToken, pushSchema, startMillrace, temporaryFolder, wsClient } from '../harness.ts';
 
 /**
@@ -153,11 +154,7 @@ async function publishAll(millrace: Millrace, token: string): Promise<readonly {
     let end = start + 1;
     while (end < payloads.length && end - start < 20 && payloads[end]!.topic === topic) end += 1;
     const batch = payloads.slice(start, end).map((p) => p.text);
-    const response = await fetch(`${millrace.addresses.events}?topic=${topic}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-      body: `[${batch.join(',')}]`,
-    });
+    const response = await post(millrace, token, topic, `[${batch.join(',')}]`);
     expect(response.status, await response.clone().text()).toBe(202);
     results.push(...((await response.json()) as { events: { status: string; code?: string }[] }).events);
     start = end;
@@ -180,7 +177,10 @@ describe('real webhook payloads through the whole path', () => {
       sdl: readFileSync(new URL('schema.graphql', import.meta.url), 'utf8'),
     });
     expect(pushed.status, await pushed.clone().text()).toBe(200);
-    await Promise.all(SUBSCRIBERS.map((subscriber) => subscribe(subscriber)));
+    const tokens = await Promise.all(SUBSCRIBERS.map(({ tenant, name }) => devToken(tenant, `user of ${name}`)));
+    await subscriptionsAre(millrace, SUBSCRIBERS.length, () => {
+      for (const [i, subscriber] of SUBSCRIBERS.entries()) subscribe(subscriber, tokens[i]!);
+    });
     answers = await publishAll(millrace, token);
   });
 
@@ -190,9 +190,8 @@ describe('real webhook payloads through the whole path', () => {
     folder.remove();
   });
 
-  /** Resolves when the subscription is known to be in place: a ping over the same socket is answered after the subscribe frame was handled. */
-  async function subscribe(subscriber: Subscriber): Promise<void> {
-    const client = wsClient(millrace.addresses, await devToken(subscriber.tenant, `user of ${subscriber.name}`));
+  function subscribe(subscriber: Subscriber, token: string): void {
+    const client = wsClient(millrace.addresses, token);
     clients.push(client);
     const inbox = new Inbox<Delivery>();
     inboxes.set(subscriber, inbox);
@@ -212,15 +211,6 @@ describe('real webhook payloads through the whole path', () => {
         complete: () => inbox.push({ id: null, action: 'COMPLETED', raw: null }),
       },
     );
-    await millraceHasSubscriptions(inboxes.size);
-  }
-
-  async function millraceHasSubscriptions(count: number): Promise<void> {
-    for (;;) {
-      const metrics = await (await fetch(new URL('/metrics', millrace.addresses.admin))).text();
-      const line = metrics.split('\n').find((l) => l.startsWith('millrace_live_subscriptions '));
-      if (Number(line?.split(' ')[1]) >= count) return;
-    }
   }
 
   test('there are hundreds of bodies, of several owners', () => {
@@ -272,11 +262,7 @@ describe('real webhook payloads through the whole path', () => {
       },
       repository: { owner: { login: 'Codertocat' } },
     };
-    await fetch(`${millrace.addresses.events}?topic=github.issues`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-      body: JSON.stringify(final),
-    });
+    expect((await post(millrace, token, 'github.issues', final)).status).toBe(202);
     const all = inboxes.get(SUBSCRIBERS[0]!)!;
     const expected = oracle(SUBSCRIBERS[0]!).length + 1;
     await all.until((items) => items.length >= expected);
