@@ -9,6 +9,8 @@ export interface BrokerHarness {
   /** Open. After `restart` it is another object. */
   readonly source: EventSource;
   readonly deadLetters: DeadLetters;
+  /** Open; where records come out that were redriven. The embedded log's own source, which a foreign broker has beside it. */
+  readonly redriven: EventSource;
   now(): number;
   /** Moves the broker's time (or waits) by `ms`. */
   elapse(ms: number): Promise<void>;
@@ -88,15 +90,16 @@ function sinkTests(start: Start): void {
     expect(d?.orderKey).not.toBe('');
   });
 
-  it('answers in the order given, and takes an event id once per topic', async () => {
+  it('answers in the order given, and takes an event id once per topic, or says that it does not', async () => {
     const h = await start();
+    const again = h.sink.guarantees.detectsDuplicates ? 'duplicate' : 'accepted';
     const first = await h.sink.append([sinkRecord('a'), sinkRecord('b'), sinkRecord('a')]);
-    expect(first.map((r) => r.status)).toEqual(['accepted', 'accepted', 'duplicate']);
-    const again = await h.sink.append([sinkRecord('b'), sinkRecord('a', null, '{}', 'other.topic'), sinkRecord('c')]);
-    expect(again.map((r) => r.status)).toEqual(['duplicate', 'accepted', 'accepted']);
+    expect(first.map((r) => r.status)).toEqual(['accepted', 'accepted', again]);
+    const second = await h.sink.append([sinkRecord('b'), sinkRecord('a', null, '{}', 'other.topic'), sinkRecord('c')]);
+    expect(second.map((r) => r.status)).toEqual([again, 'accepted', 'accepted']);
     await h.restart('crash');
-    expect((await h.sink.append([sinkRecord('c')])).map((r) => r.status)).toEqual(['duplicate']);
-    expect(await h.source.lag()).toBe(4);
+    expect((await h.sink.append([sinkRecord('c')])).map((r) => r.status)).toEqual([again]);
+    expect(await h.source.lag()).toBe(again === 'duplicate' ? 4 : 7);
   });
 
   it('orders calls as they were made', async () => {
@@ -139,8 +142,9 @@ function sourceTests(start: Start): void {
   it('gives no more than asked for, and each record once', async () => {
     const h = await start();
     await h.sink.append(Array.from({ length: 7 }, (_, i) => sinkRecord(`${i}`)));
-    const pulls = [await h.source.pull(3), await h.source.pull(3), await h.source.pull(3)];
-    expect(pulls.map((p) => p.length)).toEqual([3, 3, 1]);
+    const pulls: (readonly SourceRecord[])[] = [];
+    while (pulls.flat().length < 7) pulls.push(await h.source.pull(3));
+    expect(pulls.filter((p) => p.length === 0 || p.length > 3)).toEqual([]);
     expect(idsOf(pulls.flat())).toEqual(['0', '1', '2', '3', '4', '5', '6']);
   });
 
@@ -275,8 +279,8 @@ function deadLetterTests(start: Start): void {
     expect(await h.deadLetters.redrive(id)).toBe('already');
     expect(await h.deadLetters.redrive('999999')).toBe('unknown');
     expect(await h.deadLetters.redrive('no such')).toBe('unknown');
-    expect(await h.source.lag()).toBe(1);
-    expect(idsOf(await h.source.pull(5))).toEqual(['a']);
+    expect(await h.redriven.lag()).toBe(1);
+    expect(idsOf(await h.redriven.pull(5))).toEqual(['a']);
     expect((await h.deadLetters.show(id))?.redrivenAt).toBe(h.now());
   });
 
@@ -288,7 +292,7 @@ function deadLetterTests(start: Start): void {
     await h.source.flush();
     const [row] = await h.deadLetters.list({ limit: 1 });
     expect(await h.deadLetters.redrive(row!.id)).toBe('redriven');
-    const [again] = await pullExactly(h.source, 1);
+    const [again] = await pullExactly(h.redriven, 1);
     expect(again).toMatchObject({ key: 'k', attempt: 1 });
     expect(textOf(again!)).toBe('{"event_id":"a"}');
   });

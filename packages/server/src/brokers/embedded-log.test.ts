@@ -54,6 +54,9 @@ async function harness(options: Partial<EmbeddedLogOptions>, sourceOptions: Part
     get deadLetters() {
       return log.deadLetters;
     },
+    get redriven() {
+      return source;
+    },
     now: () => clock.now(),
     elapse: async (ms) => clock.advance(ms),
     async restart(how) {
