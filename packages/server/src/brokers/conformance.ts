@@ -11,6 +11,8 @@ export interface BrokerHarness {
   readonly deadLetters: DeadLetters;
   /** Open; where records come out that were redriven. The embedded log's own source, which a foreign broker has beside it. */
   readonly redriven: EventSource;
+  /** Whether due time and attempt of a waiting retry survive a restart; a queue has nowhere to keep them, and gives the record out at once. */
+  readonly retriesSurvive: boolean;
   now(): number;
   /** Moves the broker's time (or waits) by `ms`. */
   elapse(ms: number): Promise<void>;
@@ -83,7 +85,7 @@ function sinkTests(start: Start): void {
     await h.restart('close');
     const [a, b, c, d] = await pullExactly(h.source, 4);
     expect(a).toMatchObject({ topic: TOPIC, key: 'k\u0000"1', orderKey: 'k\u0000"1', attempt: 1, timestamp: 1_700_000_000_000 });
-    expect([...(a?.headers ?? [])]).toEqual([...headers]);
+    expect(new Map(a?.headers)).toEqual(headers);
     expect(b?.value).toBeNull();
     expect([...(c?.value ?? [])]).toEqual([0, 255, 128, 10]);
     expect(d?.value?.length).toBe(0);
@@ -212,7 +214,7 @@ function retryTests(start: Start): void {
     expect(await h.source.lag()).toBe(0);
   });
 
-  it('keeps due time and attempt over a restart, and the order of the key', async () => {
+  it('keeps due time and attempt over a restart where it says so, and always the order of the key', async () => {
     const h = await start();
     await h.sink.append([sinkRecord('1', 'k'), sinkRecord('2', 'other'), sinkRecord('3', 'k')]);
     const out = await pullExactly(h.source, 3);
@@ -220,6 +222,10 @@ function retryTests(start: Start): void {
     h.source.settle(out[1]!, { kind: 'done' });
     await h.source.flush();
     await h.restart('crash');
+    if (!h.retriesSurvive) {
+      expect(idsOf(await pullExactly(h.source, 2))).toEqual(['1', '3']);
+      return;
+    }
     await h.sink.append([sinkRecord('4', 'fresh')]);
     expect(idsOf(await pullExactly(h.source, 1))).toEqual(['4']);
     await h.elapse(1000);

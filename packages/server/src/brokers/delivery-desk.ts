@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock, Timer } from '../kit/clock.ts';
+import type { LedgerRetry } from './delivery-ledger.ts';
 import type { SourceRecord } from './event-source.ts';
 
 /** A record between its arrival and its settlement. */
@@ -172,8 +173,15 @@ export class DeliveryDesk<T> {
     this.#signalRoom();
   }
 
-  all(): Iterable<Delivery<T>> {
-    return this.#deliveries.values();
+  /** What a ledger is to keep of the deliveries that were tried before: those that wait and those out again. */
+  retries(offsetOf: (handle: T) => number | null): readonly LedgerRetry[] {
+    const out: LedgerRetry[] = [];
+    for (const { state, handle, record, due, firstError, lastError } of this.#deliveries.values()) {
+      if (state !== 'waiting' && record.attempt === 1) continue;
+      const offset = offsetOf(handle);
+      if (offset !== null) out.push({ offset, due, attempt: record.attempt, firstError, lastError });
+    }
+    return out;
   }
 
   #enqueue(delivery: Delivery<T>): void {

@@ -45,6 +45,7 @@ async function harness(options: Partial<EmbeddedLogOptions>, sourceOptions: Part
   };
   await begin();
   return {
+    retriesSurvive: true,
     get sink() {
       return log.sink;
     },

@@ -13,6 +13,7 @@ import type { RawRecord } from '../events/record.ts';
  *   `pull` gave, and by its position only to people.
  * - Bounds: never more than `maxUnsettled` records are out; `pull` waits while they are (back-pressure reaches the broker).
  * - Retry: the record comes back no earlier than `at` with `attempt` raised. Until then the caller holds back later records of its key.
+ *   Logs keep due time and attempt over a restart. A queue has nowhere to keep them: there the record comes at once, as attempt 1.
  * - Failure: a broker that is away is waited for inside; `pull` rejects only where a person has to decide (BROKER_OFFSET_JUMP), again at
  *   every call until that is over.
  */

@@ -3,44 +3,16 @@ import { Admin } from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, kafkaInstalled, startKafka } from '../../test/services/kafka.ts';
 import { systemClock } from '../kit/clock.ts';
-import type { EventSource, SourceRecord } from './event-source.ts';
 import type { KafkaOptions } from './kafka-client.ts';
 import { KafkaSink } from './kafka-sink.ts';
 import { KafkaSource, type KafkaSourceOptions } from './kafka-source.ts';
 import { Beside } from './testing/beside.ts';
+import { Oracle, drain } from './testing/oracle.ts';
 import { sinkRecordOf } from './testing/records.ts';
 
 let server: KafkaServer;
 const PARTITIONS = 6;
 const KEYS = 40;
-
-/** Counts what every member was given, and whether each key came in order: anything may come twice, nothing may be missing or overtake. */
-class Oracle {
-  readonly #seen = new Map<string, number>();
-  readonly #last = new Map<string, number>();
-  readonly disorder: string[] = [];
-  #waiters: { count: number; resolve: () => void }[] = [];
-
-  got({ key, value }: SourceRecord): void {
-    const { event_id: id } = JSON.parse(Buffer.from(value ?? '').toString()) as { event_id: string };
-    const times = (this.#seen.get(id) ?? 0) + 1;
-    this.#seen.set(id, times);
-    const number = Number(id);
-    const last = this.#last.get(key ?? '') ?? -1;
-    // A first delivery must be the next of its key; what was delivered before may come again.
-    if (times === 1 && number < last) this.disorder.push(`${key}: ${number} after ${last}`);
-    this.#last.set(key ?? '', Math.max(last, number));
-    for (const waiter of this.#waiters) if (this.#seen.size >= waiter.count) waiter.resolve();
-  }
-
-  get distinct(): number {
-    return this.#seen.size;
-  }
-
-  async reached(count: number): Promise<void> {
-    if (this.#seen.size < count) await new Promise<void>((resolve) => this.#waiters.push({ count, resolve }));
-  }
-}
 
 async function world(protocol: KafkaOptions['protocol']) {
   const topic = `t${randomUUID().slice(0, 8)}`;
@@ -88,16 +60,6 @@ async function besideOf(stack: AsyncDisposableStack): Promise<Beside> {
   await beside.open();
   stack.defer(() => beside.dispose());
   return beside;
-}
-
-/** Settles everything it is given, in a scrambled order. */
-async function drain(source: EventSource, oracle: Oracle): Promise<void> {
-  for (;;) {
-    const records = await source.pull(64);
-    if (records.length === 0) return;
-    for (const record of records) oracle.got(record);
-    for (const record of records.toReversed()) source.settle(record, { kind: 'done' });
-  }
 }
 
 /** Appends what is left until it is taken: a broker that was killed has answered nothing for a while. */

@@ -7,7 +7,7 @@ import { type Random, systemRandom } from '../kit/random.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { DeadSettlement, deadLetterOf } from './dead-settlement.ts';
 import { type Delivery, DeliveryDesk } from './delivery-desk.ts';
-import type { DeliveryLedger, LedgerRetry } from './delivery-ledger.ts';
+import type { DeliveryLedger } from './delivery-ledger.ts';
 import { brokersErrors } from './errors.ts';
 import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
 import { type KafkaMessage, type KafkaOptions, clientOptions, recordOf } from './kafka-client.ts';
@@ -441,16 +441,9 @@ export class KafkaSource implements EventSource {
 
   /** After the commit: an entry from after the committed offset would count as left over from before the group was moved. */
   #writeLedger(): void {
-    const retries = new Map<LogPartition, LedgerRetry[]>();
-    for (const { state, handle, record, due, firstError, lastError } of this.#desk.all()) {
-      if (state !== 'waiting' && record.attempt === 1) continue;
-      const list = retries.get(handle.partition) ?? [];
-      list.push({ offset: handle.offset, due, attempt: record.attempt, firstError, lastError });
-      retries.set(handle.partition, list);
-    }
     const changes: Parameters<DeliveryLedger['write']>[0][number][] = [];
     for (const [place, partition] of this.#partitions) {
-      const entry = partition.ledgerEntry(retries.get(partition) ?? []);
+      const entry = partition.ledgerEntry(this.#desk.retries((handle) => (handle.partition === partition ? handle.offset : null)));
       if (entry === null && !partition.inLedger) continue;
       partition.inLedger = entry !== null;
       changes.push({ source: this.name, place, entry });

@@ -57,6 +57,7 @@ async function harness(protocol: KafkaOptions['protocol'], options: BrokerHarnes
   };
   await begin();
   return {
+    retriesSurvive: true,
     get sink() {
       return sink;
     },

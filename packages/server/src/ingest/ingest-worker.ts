@@ -142,7 +142,12 @@ export class IngestWorker {
     const left = this.#lanes.clear().length;
     if (left > 0)
       this.#ports.logger.info({ records: left }, 'stopped with records that wait for a retry; they are delivered again at the next start');
-    await this.#ports.source.flush();
+    try {
+      await this.#ports.source.flush();
+    } catch (error) {
+      // A broker that is away must not keep the rest of the program from ending well; what it has not heard of comes again.
+      this.#ports.logger.warn({ err: error, source: this.#ports.source.name }, 'the last settlements were not taken by the source');
+    }
     await this.#ports.source.close();
     await this.#pulling;
   }

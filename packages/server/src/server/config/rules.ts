@@ -1,11 +1,12 @@
 import { isLoopbackHost } from '../../kit/loopback.ts';
 import type { Config } from '../options.ts';
+import { topicsOf } from './broker.ts';
 
 export type Conflict = { readonly keys: readonly string[]; readonly what: string };
 
 /** What no single value can show: combinations that would be unsafe or can never work. Every conflict, not only the first. */
 export function conflicts(config: Config): Conflict[] {
-  return [...modeConflicts(config), ...portConflicts(config), ...boundConflicts(config), ...storeConflicts(config)];
+  return [...modeConflicts(config), ...portConflicts(config), ...boundConflicts(config), ...storeConflicts(config), ...brokerConflicts(config)];
 }
 
 function modeConflicts({ mode, host, access, transports }: Config): Conflict[] {
@@ -80,6 +81,22 @@ function storeConflicts({ registry, cursor }: Config): Conflict[] {
   }
   if (cursor.previousKey !== null && cursor.key === null) {
     out.push({ keys: ['cursor.previousKey', 'cursor.key'], what: 'a previous key without a key' });
+  }
+  return out;
+}
+
+function brokerConflicts({ brokers, channels }: Config): Conflict[] {
+  const out: Conflict[] = [];
+  const twice = (values: readonly string[]): string | undefined => values.find((value, index) => values.indexOf(value) !== index);
+  const name = twice(brokers.map((each) => each.name));
+  if (name !== undefined) out.push({ keys: ['brokers'], what: `two brokers are named ${name}` });
+  const topic = twice(brokers.flatMap((each) => topicsOf(each).map(({ as }) => as)));
+  if (topic !== undefined) out.push({ keys: ['brokers'], what: `the live topic ${topic} comes from two places` });
+  if (brokers.some(({ delivery }) => delivery === 'effectively-once') && !channels.journal) {
+    out.push({
+      keys: ['brokers', 'channels.journal'],
+      what: 'effectively-once needs channels.journal: without it a restart forgets which events were published',
+    });
   }
   return out;
 }
