@@ -134,8 +134,9 @@ async function makeBrokers(folder: string, options: KafkaOptions, certificate: C
       const config = join(folder, `broker-${plan.id}.properties`);
       writeFileSync(config, properties(folder, plan, voters, options, certificate));
       const [program, ...format] = java('kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', config);
-      await promisify(execFile)(program, format).catch((error: { readonly stderr?: string }) => {
-        const why = error.stderr?.split('\n').find((line) => line.includes('Exception')) ?? String(error);
+      await promisify(execFile)(program, format).catch((error: unknown) => {
+        const said = (error as { readonly stderr?: string }).stderr ?? '';
+        const why = said.split('\n').find((line) => line.includes('Exception')) ?? said.slice(-1000);
         throw new Error(`broker ${plan.id} has no storage: ${why}`, { cause: error });
       });
       const ready = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { needProgram } from './available.ts';
+import { type Need, needProgram, programNeed } from './available.ts';
 import { makeFolder, removeFolder } from './folder.ts';
 import { freePorts } from './ports.ts';
 import { type RedisReply, redisCommand } from './redis-command.ts';
@@ -9,6 +9,9 @@ import { ServerProcess } from './server-process.ts';
 export type RedisNode = { readonly port: number; readonly process: ServerProcess };
 
 export type SentinelOptions = { readonly replicas?: 1 | 2 };
+
+export const sentinelNeed = (): Need | null =>
+  programNeed('redis-server', 'redis-server') ?? programNeed('redis-sentinel', 'redis-sentinel');
 
 const MASTER = 'millrace';
 const ASK_AGAIN_MS = 50;
