@@ -2,7 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 
 /**
  * What outlives this process when it is ended with kill -9: one small shell, which hears of it because its standard input closes, and then
- * ends the process groups and removes the folders that it was told of. A handler in this process could not: SIGKILL runs none.
+ * ends the process groups and removes the folders that it was told of. A handler in this process could not: SIGKILL runs none. (`kill -KILL -- -N` is a
+ * syntax error in dash, where `kill -s KILL -- -N` is none.)
  */
 const SCRIPT = `
 trap '' INT TERM HUP
@@ -24,7 +25,7 @@ while read -r line; do
 }" ;;
   esac
 done
-for group in $groups; do kill -CONT -- "-$group"; kill -KILL -- "-$group"; done 2>/dev/null
+for group in $groups; do kill -s KILL -- "-$group"; done 2>/dev/null
 for folder in $folders; do
   for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf -- "$folder" && break; sleep 0.2; done
 done 2>/dev/null

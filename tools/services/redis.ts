@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Need, needProgram, programNeed } from './available.ts';
@@ -82,6 +83,11 @@ export class RedisService implements AsyncDisposable {
   }
 }
 
+/** A password may hold what the configuration's own quoting would stumble over. */
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
 function configuration(folder: string, port: number, options: RedisOptions, certificate: Certificate | null): string {
   const lines = ['bind 127.0.0.1', `dir "${folder}"`, 'save ""', 'daemonize no', 'protected-mode no'];
   if (certificate) {
@@ -89,6 +95,6 @@ function configuration(folder: string, port: number, options: RedisOptions, cert
     lines.push(`tls-ca-cert-file "${certificate.certFile}"`, 'tls-auth-clients no', 'tls-replication yes');
   } else lines.push(`port ${port}`);
   if (options.persistent === true) lines.push('appendonly yes', 'appendfsync always');
-  if (options.user) lines.push('user default off', `user ${options.user.name} on >${options.user.password} ~* &* +@all`);
+  if (options.user) lines.push('user default off', `user ${options.user.name} on #${sha256(options.user.password)} ~* &* +@all`);
   return `${[...lines, ...(options.config ?? [])].join('\n')}\n`;
 }
