@@ -9,7 +9,7 @@ const VERSION = '4.1.1';
 const CACHE = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
 
 /** Where the jars lie; they are shared by all clones of the repository. */
-export const KAFKA_JARS: string = process.env['MILLRACE_KAFKA_JARS'] ?? join(CACHE, 'millrace', `kafka-${VERSION}`);
+export const KAFKA_JARS: string = process.env['KAFKA_JARS'] ?? join(CACHE, 'millrace', `kafka-${VERSION}`);
 
 export function kafkaNeed(): Need | null {
   if (findProgram('java') === null) return { missing: 'java', install: 'apt-get install openjdk-17-jre-headless' };

@@ -10,7 +10,8 @@ import { catalogue, type Facts, type ServiceName } from './catalogue.ts';
 import { nginxNeed } from './nginx.ts';
 import { prometheusNeed } from './prometheus.ts';
 
-export const SOCKET_VARIABLE = 'MILLRACE_SERVICES_SOCKET';
+/** Not MILLRACE_…: programs that tests start would refuse it as an option that they do not know. */
+export const SOCKET_VARIABLE = 'TEST_SERVICES_SOCKET';
 
 const needs: ReadonlyMap<string, () => Need | null> = new Map([
   ...Object.entries(catalogue).map(([name, entry]) => [name, () => entry.need()] as const),
