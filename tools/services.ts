@@ -73,8 +73,6 @@ async function startAll(): Promise<void> {
   if (ending) return;
   if (json) process.stdout.write(`${JSON.stringify(Object.fromEntries([...running].map(([name, { facts }]) => [name, facts])))}\n`);
   else process.stdout.write(`\n${names.flatMap(envLines).join('\n')}\n\nCtrl-C ends and removes them.\n`);
-  // Servers are no work of this process: without a timer it would end here, and they with it.
-  setInterval(() => {}, 1 << 30);
 }
 
 async function startOne(name: ServiceName, began: number): Promise<void> {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync }
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { type Need, findProgram } from './available.ts';
+import { type Need, findProgram, needProgram } from './available.ts';
 
 const VERSION = '4.1.1';
 const CACHE = process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache');
@@ -21,6 +21,7 @@ export function kafkaNeed(): Need | null {
 /** Brings Kafka's jars from Maven Central (43 MB) where they are not there yet. The folder appears whole or not at all. */
 export async function fetchKafkaJars(): Promise<'fetched' | 'there'> {
   if (existsSync(join(KAFKA_JARS, `kafka_2.13-${VERSION}.jar`))) return 'there';
+  needProgram('mvn', 'maven');
   mkdirSync(dirname(KAFKA_JARS), { recursive: true });
   const folder = mkdtempSync(`${KAFKA_JARS}-`);
   try {

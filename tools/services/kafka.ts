@@ -9,6 +9,7 @@ import { KAFKA_JARS, kafkaNeed } from './kafka-jars.ts';
 import { aliveBrokers } from './kafka-metadata.ts';
 import { freePorts } from './ports.ts';
 import { ServerProcess } from './server-process.ts';
+import { until } from './until.ts';
 
 export { kafkaNeed } from './kafka-jars.ts';
 
@@ -85,9 +86,17 @@ export class KafkaService implements AsyncDisposable {
     await Promise.all(this.#which(id).map(({ process }) => process.kill()));
   }
 
-  /** Starts what was killed; resolves when every broker of the cluster knows those that run. */
+  /** Starts what was killed; resolves when all brokers that run know each other. */
   async start(id?: number): Promise<void> {
     await Promise.all(this.#which(id).map(({ process }) => process.start()));
+    const running = this.brokers.filter(({ process }) => process.running);
+    await until('brokers that know each other', async () => {
+      for (const { port } of running) {
+        const alive = await aliveBrokers(port);
+        if (!running.every((broker) => alive.includes(broker.id))) return null;
+      }
+      return true;
+    });
   }
 
   async restart(id?: number): Promise<void> {
@@ -107,9 +116,6 @@ export class KafkaService implements AsyncDisposable {
   async #startAll(): Promise<void> {
     try {
       await this.start();
-      // Each has answered that it is alive itself; now each must know all others.
-      for (const { port } of this.brokers)
-        while ((await aliveBrokers(port)).length < this.brokers.length) await new Promise((resolve) => setTimeout(resolve, 25));
     } catch (error) {
       await this.kill();
       throw error;

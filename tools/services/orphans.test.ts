@@ -54,7 +54,7 @@ describe.skipIf(!available('redis'))('a server whose starter', () => {
     await expect.poll(() => readdirSync(folder), { timeout: 10_000 }).toEqual([]);
   });
 
-  it('simply came to its end does not keep it running, and ends too', async () => {
+  it('left without stopping it is ended, and its folder removed', async () => {
     const child = run(`
       const { RedisService } = await import(${MODULES} + '/redis.ts');
       console.log((await RedisService.start()).port);

@@ -2,51 +2,44 @@ import { execFile, execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type Need, programNeed } from './available.ts';
-import { type Owner, makeFolder, removeFolder } from './folder.ts';
+import { type Owner, makeFolder } from './folder.ts';
 import { freePort } from './ports.ts';
-import { ServerProcess } from './server-process.ts';
+import { SingleServer, startIn } from './single-server.ts';
 
 const BIN = '/usr/lib/postgresql/15/bin';
 
 export const postgresNeed = (): Need | null => programNeed(`${BIN}/postgres`, 'postgresql-15');
 
 /** A private PostgreSQL on a free port of loopback, with the user `millrace` and no password. */
-export class PostgresService implements AsyncDisposable {
-  readonly folder: string;
+export class PostgresService extends SingleServer {
   readonly port: number;
   /** Address of the database `postgres`. */
   readonly url: string;
-  readonly process: ServerProcess;
 
   private constructor(folder: string, port: number, owner: Owner | null) {
-    this.folder = folder;
-    this.port = port;
-    this.url = `postgres://millrace@127.0.0.1:${port}/postgres`;
+    const url = `postgres://millrace@127.0.0.1:${port}/postgres`;
     const settings = ['-c', 'fsync=off', '-c', 'max_connections=60'];
-    this.process = new ServerProcess({
+    super({
       name: 'postgres',
       command: [`${BIN}/postgres`, '-D', join(folder, 'data'), '-p', `${port}`, '-h', '127.0.0.1', '-k', folder, ...settings],
       folder,
       owner,
       // Its fast shutdown: open transactions are rolled back, where SIGTERM waits for clients to leave.
       stopSignal: 'SIGINT',
-      ready: async () => void (await this.query('SELECT 1')),
+      ready: async () => void (await psql(url, 'SELECT 1')),
     });
+    this.port = port;
+    this.url = url;
   }
 
-  static async start(): Promise<PostgresService> {
+  static start(): Promise<PostgresService> {
     const owner = serverUser();
     const folder = makeFolder('postgres', owner);
-    try {
+    return startIn(folder, async () => {
       const options = ['-U', 'millrace', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'];
       await promisify(execFile)(`${BIN}/initdb`, ['-D', join(folder, 'data'), ...options], { cwd: folder, ...owner });
-      const service = new PostgresService(folder, await freePort(), owner);
-      await service.process.start();
-      return service;
-    } catch (error) {
-      await removeFolder(folder);
-      throw error;
-    }
+      return new PostgresService(folder, await freePort(), owner);
+    });
   }
 
   /** An empty database of its own; resolves to its address. */
@@ -57,24 +50,6 @@ export class PostgresService implements AsyncDisposable {
   /** Runs a statement in the database `postgres` and resolves to its rows, one a line. */
   query(statement: string): Promise<string> {
     return psql(this.url, statement);
-  }
-
-  kill(): Promise<void> {
-    return this.process.kill();
-  }
-
-  restart(): Promise<void> {
-    return this.process.restart();
-  }
-
-  async stop(): Promise<void> {
-    // Orderly, for its memory segments' sake: PostgreSQL's helpers are in groups of their own.
-    await this.process.stop();
-    await removeFolder(this.folder);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
   }
 }
 

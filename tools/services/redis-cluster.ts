@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { makeFolder, removeFolder } from './folder.ts';
 import { freePorts } from './ports.ts';
 import { type RedisReply, redisCommand } from './redis-command.ts';
-import { type RedisNode, redisNode, until } from './redis-sentinel.ts';
+import { type RedisNode, redisNode } from './redis-sentinel.ts';
+import { until } from './until.ts';
 
 const [MASTERS, SLOTS] = [3, 16_384];
 const KEYS_A_MOVE = 100;

@@ -5,6 +5,7 @@ import { makeFolder, removeFolder } from './folder.ts';
 import { freePorts } from './ports.ts';
 import { type RedisReply, redisCommand } from './redis-command.ts';
 import { ServerProcess } from './server-process.ts';
+import { until } from './until.ts';
 
 export type RedisNode = { readonly port: number; readonly process: ServerProcess };
 
@@ -14,8 +15,6 @@ export const sentinelNeed = (): Need | null =>
   programNeed('redis-server', 'redis-server') ?? programNeed('redis-sentinel', 'redis-sentinel');
 
 const MASTER = 'millrace';
-const ASK_AGAIN_MS = 50;
-const PATIENCE_MS = 30_000;
 
 /** A master, its replicas and three sentinels that fail over after one second of silence. */
 export class SentinelService implements AsyncDisposable {
@@ -134,19 +133,4 @@ async function role(node: RedisNode): Promise<RedisReply | undefined> {
 function pairs(reply: RedisReply): ReadonlyMap<string, string> {
   const flat = reply as readonly string[];
   return new Map(flat.flatMap((key, index) => (index % 2 === 0 ? [[key, flat[index + 1] ?? ''] as const] : [])));
-}
-
-/** Asks again until there is an answer; while servers change roles, errors are expected. */
-export async function until<T>(what: string, ask: () => Promise<T | null>): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS;
-  let last: unknown = null;
-  while (performance.now() < deadline) {
-    const answer = await ask().catch((error: unknown) => {
-      last = error;
-      return null;
-    });
-    if (answer !== null) return answer;
-    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-  }
-  throw new Error(`waited ${PATIENCE_MS / 1000} s in vain for ${what}`, { cause: last });
 }

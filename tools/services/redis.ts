@@ -3,10 +3,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Need, needProgram, programNeed } from './available.ts';
 import { type Certificate, makeCertificate } from './certificate.ts';
-import { makeFolder, removeFolder } from './folder.ts';
+import { makeFolder } from './folder.ts';
 import { freePort } from './ports.ts';
 import { type RedisAddress, type RedisReply, redisCommand } from './redis-command.ts';
-import { ServerProcess } from './server-process.ts';
+import { SingleServer, startIn } from './single-server.ts';
 
 export type RedisOptions = {
   /** Writes every command to an append-only file, so that data survives `kill()`. Off unless told: memory only. */
@@ -22,64 +22,41 @@ export type RedisOptions = {
 export const redisNeed = (): Need | null => programNeed('redis-server', 'redis-server');
 
 /** A private Redis on a free port of loopback. */
-export class RedisService implements AsyncDisposable {
-  readonly process: ServerProcess;
+export class RedisService extends SingleServer {
   readonly port: number;
   /** `redis://` or `rediss://`, with the user where there is one. */
   readonly url: string;
   readonly certificate: Certificate | null;
-  readonly folder: string;
   readonly #address: RedisAddress;
 
   private constructor(folder: string, port: number, options: RedisOptions, certificate: Certificate | null) {
-    this.folder = folder;
-    this.port = port;
-    this.certificate = certificate;
-    this.#address = { port, user: options.user ?? null, ca: certificate?.ca ?? null };
-    const login = options.user ? `${encodeURIComponent(options.user.name)}:${encodeURIComponent(options.user.password)}@` : '';
-    this.url = `${certificate ? 'rediss' : 'redis'}://${login}127.0.0.1:${port}`;
-    writeFileSync(join(folder, 'redis.conf'), configuration(folder, port, options, certificate));
-    this.process = new ServerProcess({
+    const address = { port, user: options.user ?? null, ca: certificate?.ca ?? null };
+    super({
       name: 'redis',
       command: [needProgram('redis-server', 'redis-server'), join(folder, 'redis.conf')],
       folder,
       // While it reads its file it answers with LOADING, which is an error.
-      ready: async () => void (await this.command('PING')),
+      ready: async () => void (await redisCommand(address, 'PING')),
     });
+    this.port = port;
+    this.certificate = certificate;
+    this.#address = address;
+    const login = options.user ? `${encodeURIComponent(options.user.name)}:${encodeURIComponent(options.user.password)}@` : '';
+    this.url = `${certificate ? 'rediss' : 'redis'}://${login}127.0.0.1:${port}`;
   }
 
-  static async start(options: RedisOptions = {}): Promise<RedisService> {
+  static start(options: RedisOptions = {}): Promise<RedisService> {
     const folder = makeFolder('redis');
-    try {
+    return startIn(folder, async () => {
       const certificate = options.tls === true ? await makeCertificate(folder) : null;
-      const service = new RedisService(folder, await freePort(), options, certificate);
-      await service.process.start();
-      return service;
-    } catch (error) {
-      await removeFolder(folder);
-      throw error;
-    }
+      const port = await freePort();
+      writeFileSync(join(folder, 'redis.conf'), configuration(folder, port, options, certificate));
+      return new RedisService(folder, port, options, certificate);
+    });
   }
 
   command(...command: readonly (string | number)[]): Promise<RedisReply> {
     return redisCommand(this.#address, ...command);
-  }
-
-  kill(): Promise<void> {
-    return this.process.kill();
-  }
-
-  restart(): Promise<void> {
-    return this.process.restart();
-  }
-
-  async stop(): Promise<void> {
-    await this.process.kill();
-    await removeFolder(this.folder);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
   }
 }
 

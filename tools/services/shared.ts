@@ -46,9 +46,13 @@ export function service<Name extends ServiceName>(name: Name): Promise<Facts[Nam
     socket.once('error', reject);
     socket.once('end', () => {
       if (text === '') return reject(new Error(`the test run ended before ${name} was started`));
-      const answer = JSON.parse(text) as Answer;
-      if ('error' in answer) reject(new Error(answer.error));
-      else resolve(answer.facts as Facts[Name]);
+      try {
+        const answer = JSON.parse(text) as Answer;
+        if ('error' in answer) reject(new Error(answer.error));
+        else resolve(answer.facts as Facts[Name]);
+      } catch (cause) {
+        reject(new Error(`the test run's answer about ${name} was cut off`, { cause }));
+      }
     });
   });
 }

@@ -48,7 +48,7 @@ describe.skipIf(!available('redis'))('Redis', () => {
       expect(await redis.command('SET', 'a', 'é')).toBe('OK');
       await redis.kill();
       expect(await listens(redis.port)).toBe(false);
-      await redis.process.start();
+      await redis.start();
     }
     expect(await durable.command('GET', 'a')).toBe('é');
     expect(await fleeting.command('GET', 'a')).toBeNull();
@@ -145,7 +145,7 @@ describe.skipIf(!available('postgres'))('PostgreSQL', () => {
     const postgres = track(await PostgresService.start());
     const url = await postgres.createDatabase();
     await postgres.kill();
-    await postgres.process.start();
+    await postgres.start();
     expect((await postgres.query('SELECT datname FROM pg_database')).split('\n')).toContain(url.split('/').at(-1));
   });
 });
