@@ -1,13 +1,16 @@
-import { Producer } from '@platformatic/kafka';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type KafkaServer, kafkaInstalled, startKafka } from '../../packages/server/test/services/kafka.ts';
+import { randomUUID } from 'node:crypto';
+import { Admin, Producer } from '@platformatic/kafka';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { available, service } from '../../tools/services/shared.ts';
 import { cli } from '../harness.ts';
 import { deal, serve, subscribe } from './serve.ts';
 
-let server: KafkaServer;
+let server: string;
+const deals = `deals-${randomUUID()}`;
+const posts = `posts-${randomUUID()}`;
 
 async function produce(topic: string, messages: readonly { readonly key: string; readonly value: string; readonly headers?: Record<string, string> }[]): Promise<void> {
-  const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({ clientId: 'crm', bootstrapBrokers: [server.address] });
+  const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({ clientId: 'crm', bootstrapBrokers: [server] });
   try {
     await producer.send({
       messages: messages.map(({ key, value, headers = {} }) => ({
@@ -22,17 +25,18 @@ async function produce(topic: string, messages: readonly { readonly key: string;
   }
 }
 
-describe.skipIf(!kafkaInstalled())('millrace serve with Kafka', () => {
+describe.skipIf(!available('kafka'))('millrace serve with Kafka', () => {
   beforeAll(async () => {
-    server = await startKafka();
-    for (const topic of ['deals', 'group-a']) await server.createTopic(topic, 3);
+    server = (await service('kafka')).brokers[0]!;
+    const admin = new Admin({ clientId: 'tests', bootstrapBrokers: [server] });
+    await admin.createTopics({ topics: [deals, posts], partitions: 3, replicas: 1 });
+    await admin.close();
   });
-  afterAll(() => server.stop());
 
   it('brings what is produced to Kafka to a socket, in plain JSON and as a binary CloudEvent', async () => {
-    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server.address], topics: ['deals'] }]);
+    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server], group: deals, topics: [{ name: deals, as: 'main:deals' }] }]);
     const inbox = await subscribe(served, 'main:deals');
-    await produce('deals', [
+    await produce(deals, [
       { key: '1', value: deal(1) },
       {
         key: '2',
@@ -48,10 +52,10 @@ describe.skipIf(!kafkaInstalled())('millrace serve with Kafka', () => {
   });
 
   it('appends what is posted for a topic of Kafka to Kafka, and absorbs what is posted twice', async () => {
-    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server.address], group: 'posts', topics: ['group-a'] }]);
-    const inbox = await subscribe(served, 'main:group-a');
+    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server], group: posts, topics: [{ name: posts, as: 'main:posts' }] }]);
+    const inbox = await subscribe(served, 'main:posts');
     const post = (n: number) =>
-      fetch(`${served.addresses.events}?topic=main:group-a`, {
+      fetch(`${served.addresses.events}?topic=main:posts`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', authorization: `Bearer ${served.token}` },
         body: deal(n),
@@ -62,9 +66,9 @@ describe.skipIf(!kafkaInstalled())('millrace serve with Kafka', () => {
   });
 
   it('keeps poison as dead letters, which the command line redrives once', async () => {
-    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server.address], group: 'poison', topics: ['deals'], start: 'latest' }]);
+    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server], group: `${deals}-poison`, topics: [{ name: deals, as: 'main:deals' }], start: 'latest' }]);
     const inbox = await subscribe(served, 'main:deals');
-    await produce('deals', [
+    await produce(deals, [
       { key: '7', value: '{"id": 7' },
       { key: '8', value: deal(8) },
     ]);
@@ -75,7 +79,7 @@ describe.skipIf(!kafkaInstalled())('millrace serve with Kafka', () => {
     let letters = await listed();
     while (letters.length === 0) letters = await listed();
     expect(letters).toMatchObject([{ topic: 'main:deals', code: 'JSON_INVALID' }]);
-    expect(letters[0]?.position).toMatch(/^deals\/\d\/\d+$/);
+    expect(letters[0]?.position).toMatch(new RegExp(`^${deals}/\\d/\\d+$`));
     expect(JSON.parse((await run('dead-letters', 'redrive', letters[0]!.id)).stdout)).toEqual({ redriven: 1, already: 0 });
     expect(JSON.parse((await run('dead-letters', 'redrive', letters[0]!.id)).stdout)).toEqual({ redriven: 0, already: 1 });
   });

@@ -1,22 +1,24 @@
+import { randomUUID } from 'node:crypto';
 import { Connection } from 'rabbitmq-client';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type RabbitServer, rabbitInstalled, startRabbit } from '../../packages/server/test/services/rabbitmq.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { available, service } from '../../tools/services/shared.ts';
 import { deal, serve, subscribe } from './serve.ts';
 
-let server: RabbitServer;
+let server: string;
+const name = `deals-${randomUUID()}`;
+const exchange = `crm-${randomUUID()}`;
 
-describe.skipIf(!rabbitInstalled())('millrace serve with RabbitMQ', () => {
+describe.skipIf(!available('rabbitmq'))('millrace serve with RabbitMQ', () => {
   beforeAll(async () => {
-    server = await startRabbit();
+    server = `127.0.0.1:${(await service('rabbitmq')).port}`;
   });
-  afterAll(() => server.stop());
 
   it('brings what is published to an exchange, and what is posted, to a socket', async () => {
-    const queue = { name: 'deals', bindings: [{ exchange: 'crm', routingKey: 'deal.*' }], exchange: 'crm', routingKey: 'deal.posted' };
-    await using served = await serve([{ name: 'work', type: 'rabbitmq', servers: [server.address], delivery: 'effectively-once', queues: [queue] }]);
+    const queue = { name, as: 'work:deals', bindings: [{ exchange, routingKey: 'deal.*' }], exchange, routingKey: 'deal.posted' };
+    await using served = await serve([{ name: 'work', type: 'rabbitmq', servers: [server], delivery: 'effectively-once', queues: [queue] }]);
     const inbox = await subscribe(served, 'work:deals');
-    const connection = new Connection({ hosts: [server.address] });
-    await connection.createPublisher({ confirm: true }).send({ exchange: 'crm', routingKey: 'deal.changed', contentType: 'application/json' }, Buffer.from(deal(1)));
+    const connection = new Connection({ hosts: [server] });
+    await connection.createPublisher({ confirm: true }).send({ exchange, routingKey: 'deal.changed', contentType: 'application/json' }, Buffer.from(deal(1)));
     await connection.close();
     const posted = await fetch(`${served.addresses.events}?topic=work:deals`, {
       method: 'POST',

@@ -69,7 +69,7 @@ type Deal @key(fields: "id") @live(topic: "${topic}", tenant: "company_id") { id
   );
   for (;;) {
     const metrics = await (await fetch(new URL('/metrics', addresses.admin))).text();
-    if (/^live_subscriptions(\{[^}]*\})? [1-9]/m.test(metrics)) return inbox;
+    if (/^millrace_live_subscriptions [1-9]/m.test(metrics)) return inbox;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -1,25 +1,26 @@
 import { randomUUID } from 'node:crypto';
-import { Admin } from '@platformatic/kafka';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type KafkaServer, kafkaInstalled, startKafka } from '../../test/services/kafka.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { KafkaService } from '../../../../tools/services/kafka.ts';
+import { available, service } from '../../../../tools/services/shared.ts';
 import { systemClock } from '../kit/clock.ts';
 import type { KafkaOptions } from './kafka-client.ts';
 import { KafkaSink } from './kafka-sink.ts';
 import { KafkaSource, type KafkaSourceOptions } from './kafka-source.ts';
 import { Beside } from './testing/beside.ts';
+import { KafkaAdmin } from './testing/kafka-admin.ts';
 import { Oracle, drain } from './testing/oracle.ts';
 import { sinkRecordOf } from './testing/records.ts';
 
-let server: KafkaServer;
+let shared: KafkaAdmin;
 const PARTITIONS = 6;
 const KEYS = 40;
 
-async function world(protocol: KafkaOptions['protocol']) {
+async function world(protocol: KafkaOptions['protocol'], admin = shared) {
   const topic = `t${randomUUID().slice(0, 8)}`;
-  await server.createTopic(topic, PARTITIONS);
+  await admin.createTopic(topic, PARTITIONS);
   const kafka = (changes: Partial<KafkaOptions> = {}): KafkaOptions => ({
     name: 'main',
-    servers: [server.address],
+    servers: admin.servers,
     group: topic,
     protocol,
     instanceId: null,
@@ -76,22 +77,10 @@ async function produce(sink: KafkaSink, from: number, count: number): Promise<vo
   }
 }
 
-async function committed(group: string, topic: string): Promise<number> {
-  const admin = new Admin({ clientId: 'tests', bootstrapBrokers: [server.address] });
-  try {
-    const partitions = Array.from({ length: PARTITIONS }, (_, i) => i);
-    const [found] = await admin.listConsumerGroupOffsets({ groups: [{ groupId: group, topics: [{ name: topic, partitionIndexes: partitions }] }] });
-    return (found?.topics ?? []).flatMap((t) => t.partitions).reduce((sum, p) => sum + Math.max(0, Number(p.committedOffset)), 0);
-  } finally {
-    await admin.close();
-  }
-}
-
-describe.skipIf(!kafkaInstalled())('kafka under faults', () => {
+describe.skipIf(!available('kafka'))('kafka under faults', () => {
   beforeAll(async () => {
-    server = await startKafka();
+    shared = new KafkaAdmin((await service('kafka')).brokers);
   });
-  afterAll(() => server.stop());
 
   for (const protocol of ['consumer', 'classic'] as const) {
     it(`${protocol}: loses nothing while members come and go under load`, async () => {
@@ -114,11 +103,12 @@ describe.skipIf(!kafkaInstalled())('kafka under faults', () => {
       await Promise.all(running);
       expect(oracle.distinct).toBe(6_000);
       expect(oracle.disorder).toEqual([]);
-      expect(await committed(w.topic, w.topic)).toBe(6_000);
+      expect(await shared.committed(w.topic, w.topic, PARTITIONS)).toBe(6_000);
     });
 
     it(`${protocol}: goes on where it was after the broker was killed`, async () => {
-      await using w = await world(protocol);
+      await using server = await KafkaService.start();
+      await using w = await world(protocol, new KafkaAdmin(server.addresses));
       const oracle = new Oracle();
       const source = await w.member();
       const running = drain(source, oracle);
@@ -144,10 +134,7 @@ describe.skipIf(!kafkaInstalled())('kafka under faults', () => {
     first.settle(record!, { kind: 'done' });
     await first.flush();
     await first.close();
-    const admin = new Admin({ clientId: 'tests', bootstrapBrokers: [server.address] });
-    const partitions = Array.from({ length: PARTITIONS }, (_, partition) => ({ partition, offset: 20n }));
-    await admin.deleteRecords({ topics: [{ name: w.topic, partitions }] });
-    await admin.close();
+    await shared.deleteBefore(w.topic, PARTITIONS, 20n);
     const stopped = await w.member().catch((error: unknown) => error);
     if (stopped instanceof KafkaSource) await expect(stopped.pull(10)).rejects.toMatchObject({ code: 'BROKER_OFFSET_JUMP' });
     else expect(stopped).toMatchObject({ code: 'BROKER_OFFSET_JUMP' });

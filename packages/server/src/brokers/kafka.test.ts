@@ -1,22 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import { Consumer } from '@platformatic/kafka';
-import { afterAll, beforeAll, describe } from 'vitest';
-import { type KafkaServer, kafkaInstalled, startKafka } from '../../test/services/kafka.ts';
+import { beforeAll, describe } from 'vitest';
+import { available, service } from '../../../../tools/services/shared.ts';
 import { type BrokerHarness, type BrokerHarnessOptions, brokerConformance } from './conformance.ts';
 import type { KafkaOptions } from './kafka-client.ts';
 import { KafkaSink } from './kafka-sink.ts';
 import { type KafkaConsumer, KafkaSource } from './kafka-source.ts';
 import { Beside } from './testing/beside.ts';
+import { KafkaAdmin } from './testing/kafka-admin.ts';
 
-let server: KafkaServer;
+let admin: KafkaAdmin;
 
 async function harness(protocol: KafkaOptions['protocol'], options: BrokerHarnessOptions): Promise<BrokerHarness> {
   const prefix = `t${randomUUID().slice(0, 8)}`;
   const live = ['crm.deals', 'other.topic'];
-  for (const topic of live) await server.createTopic(`${prefix}.${topic}`);
+  for (const topic of live) await admin.createTopic(`${prefix}.${topic}`);
   const kafka: KafkaOptions = {
     name: 'main',
-    servers: [server.address],
+    servers: admin.servers,
     group: prefix,
     protocol,
     instanceId: null,
@@ -83,11 +84,10 @@ async function harness(protocol: KafkaOptions['protocol'], options: BrokerHarnes
   };
 }
 
-describe.skipIf(!kafkaInstalled())('kafka', () => {
+describe.skipIf(!available('kafka'))('kafka', () => {
   beforeAll(async () => {
-    server = await startKafka();
+    admin = new KafkaAdmin((await service('kafka')).brokers);
   });
-  afterAll(() => server.stop());
   brokerConformance('kafka, KIP-848', (options) => harness('consumer', options));
   brokerConformance('kafka, classic groups', (options) => harness('classic', options));
 });

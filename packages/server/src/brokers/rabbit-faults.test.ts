@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Connection } from 'rabbitmq-client';
-import { type RabbitServer, rabbitInstalled, startRabbit } from '../../test/services/rabbitmq.ts';
+import { RabbitService } from '../../../../tools/services/rabbitmq.ts';
+import { available, service } from '../../../../tools/services/shared.ts';
 import { systemClock } from '../kit/clock.ts';
 import type { SourceRecord } from './event-source.ts';
 import { type RabbitOptions, type RabbitQueue, connectRabbit } from './rabbit-client.ts';
@@ -11,7 +12,9 @@ import { Beside } from './testing/beside.ts';
 import { Oracle, drain } from './testing/oracle.ts';
 import { sinkRecordOf } from './testing/records.ts';
 
-let server: RabbitServer;
+let shared: string;
+/** The broker of the running test: the run's, or its own where it kills it. */
+let server: string;
 let stack: AsyncDisposableStack;
 let queue: string;
 
@@ -29,7 +32,7 @@ function rabbit(changes: Partial<RabbitQueue> = {}): RabbitOptions {
   };
   return {
     name: 'main',
-    servers: [server.address],
+    servers: [server],
     vhost: '/',
     username: 'guest',
     password: 'guest',
@@ -79,19 +82,22 @@ async function pullTexts(source: RabbitSource, count: number): Promise<string[]>
   return out;
 }
 
-describe.skipIf(!rabbitInstalled())('rabbitmq under faults and in every topology', () => {
+describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topology', () => {
   beforeAll(async () => {
-    server = await startRabbit();
+    shared = `127.0.0.1:${(await service('rabbitmq')).port}`;
   });
-  afterAll(() => server.stop());
   beforeEach(() => {
     stack = new AsyncDisposableStack();
+    server = shared;
     queue = `q${randomUUID().slice(0, 8)}`;
   });
   afterEach(() => stack.disposeAsync());
 
   for (const kind of ['classic', 'quorum', 'stream'] as const) {
     it(`${kind}: loses nothing when the broker is killed under load`, async () => {
+      const own = await RabbitService.start();
+      stack.defer(() => own.stop());
+      server = `127.0.0.1:${own.port}`;
       const oracle = new Oracle();
       const options = rabbit({ kind });
       const source = await consume(options);
@@ -101,8 +107,8 @@ describe.skipIf(!rabbitInstalled())('rabbitmq under faults and in every topology
       await produce(sink, 0, 1_000);
       await oracle.reached(500);
       const producing = produce(sink, 1_000, 2_000);
-      await server.kill();
-      await server.start();
+      await own.kill();
+      await own.start();
       await producing;
       await oracle.reached(3_000);
       await source.close();

@@ -1,20 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { Connection } from 'rabbitmq-client';
-import { afterAll, beforeAll, describe } from 'vitest';
-import { type RabbitServer, rabbitInstalled, startRabbit } from '../../test/services/rabbitmq.ts';
+import { beforeAll, describe } from 'vitest';
+import { available, service } from '../../../../tools/services/shared.ts';
 import { type BrokerHarness, type BrokerHarnessOptions, brokerConformance } from './conformance.ts';
 import { type RabbitOptions, type RabbitQueue, connectRabbit } from './rabbit-client.ts';
 import { RabbitSink } from './rabbit-sink.ts';
 import { RabbitSource } from './rabbit-source.ts';
 import { Beside } from './testing/beside.ts';
 
-let server: RabbitServer;
+let server: string;
 
 async function harness(kind: RabbitQueue['kind'], options: BrokerHarnessOptions): Promise<BrokerHarness> {
   const prefix = `t${randomUUID().slice(0, 8)}`;
   const rabbit: RabbitOptions = {
     name: 'main',
-    servers: [server.address],
+    servers: [server],
     vhost: '/',
     username: 'guest',
     password: 'guest',
@@ -83,10 +83,9 @@ async function harness(kind: RabbitQueue['kind'], options: BrokerHarnessOptions)
   };
 }
 
-describe.skipIf(!rabbitInstalled())('rabbitmq', () => {
+describe.skipIf(!available('rabbitmq'))('rabbitmq', () => {
   beforeAll(async () => {
-    server = await startRabbit();
+    server = `127.0.0.1:${(await service('rabbitmq')).port}`;
   });
-  afterAll(() => server.stop());
   for (const kind of ['classic', 'quorum', 'stream'] as const) brokerConformance(`rabbitmq, ${kind}`, (options) => harness(kind, options));
 });
