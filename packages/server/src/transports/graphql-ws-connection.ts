@@ -46,8 +46,6 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
   #facts: UpgradeFacts | null;
   #phase: Phase = 'waiting';
   #session: Session | null = null;
-  /** Active operations with the callback that ends each: a late end of an earlier operation must not free an id used again. */
-  readonly #operations = new Map<string, () => void>();
   #messagesBeforeAck = 0;
   #pongBytes = 0;
   #heard = false;
@@ -93,7 +91,7 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
       ? ({ type: 'invalid', why: 'binary messages are not part of the protocol' } as const)
       : parseMessage(data.toString('utf8'), limits);
     this.#shared.metrics.messages.inc({ type: message.type });
-    this.#act(decide(this.#phase, message, (id) => this.#operations.has(id)));
+    this.#act(decide(this.#phase, message, (id) => this.#session?.has(id) ?? false));
   }
 
   /** Any frame shows that the peer is there; only messages put off the next ping. */
@@ -123,9 +121,8 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
         void this.#authenticate(decision.payload);
         return;
       case 'start':
-        return this.#start(decision);
+        return this.#session?.start(decision.id, decision.request);
       case 'stop':
-        this.#operations.delete(decision.id);
         this.#session?.stop(decision.id);
         return;
       case 'pong':
@@ -171,15 +168,6 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
       return this.close({ ...closeReasons.tryAgainLater, reason: fitReason('Try again later: ', error.code, '') });
     this.#shared.log.error({ err: error.cause ?? error }, 'a session could not be opened');
     this.close(closeReasons.internal);
-  }
-
-  #start(decision: Decision & { kind: 'start' }): void {
-    const { id } = decision;
-    const onEnd = (): void => {
-      if (this.#operations.get(id) === onEnd) this.#operations.delete(id);
-    };
-    this.#operations.set(id, onEnd);
-    this.#session!.start(id, decision.request, onEnd);
   }
 
   /** Pongs are the only bytes that a client can ask for without a session's limits, so they have their own. */
@@ -237,7 +225,6 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
     this.#phase = 'closed';
     this.#facts = null;
     this.#onDrain = null;
-    this.#operations.clear();
     this.#session?.end();
     this.#session = null;
   }
