@@ -37,7 +37,7 @@ function eventOf(n: number, size: number): LiveEvent {
 }
 
 class Entry implements Indexed {
-  stamp = 0;
+  slot = -1;
   readonly matcher: Matcher;
   constructor(matcher: Matcher) {
     this.matcher = matcher;
