@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from './machine.ts';
 import { amount, table } from './report.ts';
-import type { RowResult } from './results.ts';
+import type { FigureResult, RowResult } from './results.ts';
+import { isMillrace } from './row.ts';
 
 /** A commit checked out beside, with this repository's installed packages. */
 export type Worktree = Disposable & { readonly root: string };
@@ -41,38 +42,35 @@ export type Change = {
   readonly verdict: 'better' | 'worse' | 'the same' | 'other';
 };
 
-type Side = { readonly rows: readonly RowResult[]; readonly subject: string };
+type Side = {
+  readonly rows: readonly RowResult[];
+  /** How this side calls a subject: both stand in one table where both were measured in one run. */
+  readonly label: (subject: string) => string;
+};
 
-/** What changed for Millrace, figure by figure. */
-export function changes(before: Side, after: Side): readonly Change[] {
+/** What changed for Millrace, figure by figure. `subjects`: as a row calls them by itself. */
+export function changes(before: Side, after: Side, subjects: (row: string) => readonly string[]): readonly Change[] {
   return after.rows.flatMap((row) => {
     const old = before.rows.find(({ name }) => name === row.name);
-    return Object.entries(row.subjects[after.subject] ?? {}).flatMap(([figure, now]): Change[] => {
-      const then = old?.subjects[before.subject]?.[figure];
-      if (!then) return [];
-      const ratio = now.median / then.median;
-      const noise = Math.max(now.spread, then.spread) / 2;
-      const better = row.figures[figure]?.better ?? null;
-      const verdict =
-        Math.abs(ratio - 1) <= Math.max(noise, 0.02)
-          ? 'the same'
-          : better === null
-            ? 'other'
-            : ratio > 1 === (better === 'more')
-              ? 'better'
-              : 'worse';
-      return [
-        {
-          row: row.name,
-          figure: `${row.figures[figure]?.label} ${row.figures[figure]?.unit}`,
-          before: then.median,
-          after: now.median,
-          ratio,
-          verdict,
-        },
-      ];
-    });
+    return subjects(row.name)
+      .filter(isMillrace)
+      .flatMap((subject) => {
+        const now = row.subjects[after.label(subject)] ?? {};
+        const then = old?.subjects[before.label(subject)] ?? {};
+        const of = subject === 'millrace' ? row.name : `${row.name}${subject.slice('millrace'.length)}`;
+        return Object.keys(now).flatMap((name): Change[] => (then[name] ? [change(of, row, name, then[name], now[name]!)] : []));
+      });
   });
+}
+
+function change(of: string, row: RowResult, name: string, then: FigureResult, now: FigureResult): Change {
+  const spec = row.figures[name];
+  const ratio = now.median / then.median;
+  const noise = Math.max(now.spread, then.spread, 0.04) / 2;
+  const better = spec?.better ?? null;
+  const verdict =
+    Math.abs(ratio - 1) <= noise ? 'the same' : better === null ? 'other' : ratio > 1 === (better === 'more') ? 'better' : 'worse';
+  return { row: of, figure: `${spec?.label} ${spec?.unit}`.trim(), before: then.median, after: now.median, ratio, verdict };
 }
 
 export function printChanges(list: readonly Change[], commit: string, how: string): string {
