@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 
 export type Options = {
   readonly names: readonly string[];
@@ -26,43 +26,45 @@ export type Options = {
 
 export const HELP = `npm run bench -- [NAME…] [flags]
 
-  NAME…            rows to run (default: all). \`--list\` names them
+  NAME…            rows to run (default: all but the long ones). \`--list\` names them
+  --long           the long rows too: memory after ten minutes of traffic, which takes about two hours
   --runs N         runs of each row, of which the medians are told (default 5)
   --quick          a smoke test: one run, a tenth of the sockets. Its figures mean nothing
   --json           print the results as JSON instead of tables
   --compare REF    say what changed since a commit, from its stored results, or by running that commit in a worktree beside
   --only A;B       only these subjects, such as "millrace;graphql-ws"
   --at REF         measure the Millrace of a commit instead of the working tree's
-  --traffic SEC    seconds of traffic in the memory rows (default 3, and 600 in memory-traffic)
+  --traffic SEC    seconds of traffic in the memory rows (default 2, and 600 in memory-traffic)
   --profile DIR    write V8's CPU profiles of Millrace into DIR. Makes Millrace slower: do not compare its figures then
   --readme         measure nothing: write the table of README.md from the newest results in bench/results/
   --no-store       leave bench/results/ alone
+  --list           name the rows
+  --help           this
 `;
+
+/** Each has its line in HELP. */
+export const FLAGS = {
+  runs: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  compare: { type: 'string' },
+  at: { type: 'string' },
+  only: { type: 'string' },
+  list: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+  traffic: { type: 'string' },
+  long: { type: 'boolean', default: false },
+  readme: { type: 'boolean', default: false },
+  profile: { type: 'string' },
+  'no-store': { type: 'boolean', default: false },
+} as const satisfies ParseArgsOptionsConfig;
 
 /** Medians of fewer are not kept. */
 const FEWEST_RUNS = 5;
 
 /** Throws an Error with one line that says what was wrong. */
 export function readOptions(argv: readonly string[], results: string): Options {
-  const { values, positionals } = parseArgs({
-    args: [...argv],
-    allowPositionals: true,
-    options: {
-      runs: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      compare: { type: 'string' },
-      at: { type: 'string' },
-      only: { type: 'string' },
-      list: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-      traffic: { type: 'string' },
-      long: { type: 'boolean', default: false },
-      readme: { type: 'boolean', default: false },
-      profile: { type: 'string' },
-      'no-store': { type: 'boolean', default: false },
-    },
-  });
+  const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: FLAGS });
   const quick = values.quick;
   const runs = whole('--runs', values.runs, quick ? 1 : FEWEST_RUNS, 100);
   const unlikeOthers = quick || runs < FEWEST_RUNS || values.profile !== undefined || values.only !== undefined;

@@ -63,7 +63,7 @@ export const fanOut: Row<LiveSession> = {
   title: 'Fan-out to 5,000 sockets, one event at a time',
   work: `One event by POST /events; when the last of ${SOCKETS} sockets has it, the next. Every socket has one subscription and its own user.`,
   stage: fanOutStage,
-  seconds: 100,
+  seconds: 60,
   figures: DELIVERY_FIGURES,
   headline: ['rate', 'cpu'],
   targets: [
@@ -83,7 +83,7 @@ export const bursts: Row<LiveSession> = {
   title: 'Fan-out in bursts of 10',
   work: `Ten events in one POST /events; when the last of ${SOCKETS} sockets has all ten, the next ten.`,
   stage: fanOutStage,
-  seconds: 65,
+  seconds: 50,
   figures: DELIVERY_FIGURES,
   headline: ['rate', 'cpu'],
   targets: [
@@ -92,5 +92,5 @@ export const bursts: Row<LiveSession> = {
     { text: '≤ 2 µs CPU a delivery', figure: 'cpu', subject: 'millrace', over: null, atMost: 2 },
     generatorRests('millrace'),
   ],
-  measure: (session, context) => closedLoop(session, 10, secondsOf(context), 2),
+  measure: (session, context) => closedLoop(session, 10, secondsOf(context), 1),
 };

@@ -34,7 +34,7 @@ export const filters: Row<LiveSession> = {
     'The fan-out of one event at a time to subscriptions that differ in document (ten of them) and in the bound of a filter. Every event passes ' +
     'every filter: each group is matched, executed and serialised by itself. graphql-ws filters in the manner of withFilter and executes for each subscriber.',
   stage: filterStage,
-  seconds: 110,
+  seconds: 62,
   headline: ['cpu'],
   figures: DELIVERY_FIGURES,
   targets: [

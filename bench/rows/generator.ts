@@ -24,7 +24,7 @@ export const generator: Row<LiveSession> = {
     'Bursts of ten from two bare broadcasters: `net` writes every message by itself, `net, joined` all ten in one write, which costs the server next ' +
     'to nothing. What comes then is the most that the generator takes; a rate of another row near it is the rate of the generator.',
   stage,
-  seconds: 30,
+  seconds: 22,
   figures: DELIVERY_FIGURES,
   targets: [],
   warm: async (session, context) => void (await measure(session, context)),

@@ -93,7 +93,7 @@ function row(name: string, title: string, batch: number, connections: number, re
       'duplicates, maps each event and publishes it to a channel with a subscriber; the time runs until the last one has been published. The peer ' +
       'parses the body and inserts it, with `synchronous = FULL` and one transaction a request.',
     stage,
-    seconds: batch === 1 ? 30 : 20,
+    seconds: batch === 1 ? 11 : 6,
     headline: ['core'],
     figures: {
       rate: figure.more('events', '/s'),

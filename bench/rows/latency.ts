@@ -16,12 +16,14 @@ async function measureMaximum(session: LiveSession, context: Context): Promise<v
   context.notes.set(`most events a second, ${session.subject}`, rate! / session.generator.sockets);
 }
 
-/** Half of that, as an interval in microseconds. */
-function interval(context: Context, subject: string): number {
+/** Half of that, as an interval in microseconds; null: the subject is not in this run. */
+function interval(context: Context, subject: string): number | null {
   const most = context.notes.get(`most events a second, ${subject}`);
-  if (most === undefined) throw new Error(`the highest rate of ${subject} is not known`);
-  return 2e6 / most;
+  return most === undefined ? null : 2e6 / most;
 }
+
+/** Share of messages that may be cut by the end of a read, in which the generator does not look for the moment. */
+const MOST_UNREAD = 0.001;
 
 type OpenLoop = { readonly latencies: Float64Array; readonly cpu: number };
 
@@ -49,7 +51,9 @@ async function openLoop(session: LiveSession, every: number, seconds: number): P
   await Promise.all([posted, generator.mark()]);
   const used = server.cpuMicros() - cpu;
   const { latencies, frames } = await generator.collect();
-  if (latencies.length !== frames) throw new Error(`${session.subject}: the moment of ${frames - latencies.length} messages was not found`);
+  const lost = frames - latencies.length;
+  if (lost > frames * MOST_UNREAD)
+    throw new Error(`${session.subject}: ${lost} of ${frames} messages came in pieces, so that nobody read when they were due`);
   return { latencies, cpu: used / frames };
 }
 
@@ -61,7 +65,7 @@ export const latency: Row<LiveSession> = {
     'which an event was due until a socket has it; all sockets, so the last tenth of a percent is about the last socket.',
   stage: fanOutStage,
   subjects: ['millrace', PEER],
-  seconds: 60,
+  seconds: 80,
   headline: ['p99'],
   figures: {
     p50: figure.less('p50', 'ms'),
@@ -78,15 +82,23 @@ export const latency: Row<LiveSession> = {
   targets: [{ text: 'p99 ≤ 0.5 × graphql-ws at the same rate', figure: 'p99', subject: 'millrace', over: PEER, atMost: 0.5 }],
   warm: measureMaximum,
   async measure(session, context): Promise<Figures> {
-    const seconds = context.options.quick ? 0.5 : 2.5;
     const shared = interval(context, PEER);
-    const same = await openLoop(session, shared, seconds);
-    const [p50, p99, max] = milliseconds(same.latencies);
-    const figures = { p50, p99, max, events: 1e6 / shared, cpu: same.cpu, rss: megabytes(session.server.residentBytes()) };
-    if (session.subject === PEER) return figures;
-    const own = interval(context, session.subject);
-    const half = await openLoop(session, own, seconds);
-    const [ownP50, ownP99, ownMax] = milliseconds(half.latencies);
-    return { ...figures, ownP50, ownP99, ownMax, ownEvents: 1e6 / own };
+    const figures = shared === null ? {} : await atSharedRate(session, shared, context);
+    return session.subject === PEER ? figures : { ...figures, ...(await atOwnRate(session, context)) };
   },
 };
+
+const secondsOf = (context: Context): number => (context.options.quick ? 0.5 : 5);
+
+async function atSharedRate(session: LiveSession, every: number, context: Context): Promise<Figures> {
+  const { latencies, cpu } = await openLoop(session, every, secondsOf(context));
+  const [p50, p99, max] = milliseconds(latencies);
+  return { p50, p99, max, events: 1e6 / every, cpu, rss: megabytes(session.server.residentBytes()) };
+}
+
+async function atOwnRate(session: LiveSession, context: Context): Promise<Figures> {
+  const every = interval(context, session.subject);
+  if (every === null) throw new Error(`the highest rate of ${session.subject} is not known`);
+  const [ownP50, ownP99, ownMax] = milliseconds((await openLoop(session, every, secondsOf(context))).latencies);
+  return { ownP50, ownP99, ownMax, ownEvents: 1e6 / every };
+}

@@ -16,7 +16,7 @@ const memoryStage: Stage<LiveSession> = {
 };
 
 /** Seconds of traffic where `--traffic` does not say: little every day, the full test in a row of its own. */
-const TRAFFIC = { usual: 3, long: 600 } as const;
+const TRAFFIC = { usual: 2, long: 600 } as const;
 
 const measure =
   (usualSeconds: number) =>
@@ -82,7 +82,7 @@ export const memory: Row<LiveSession> = {
   title: `Memory per connection at ${connections} connections`,
   work: `${work}Traffic: ${TRAFFIC.usual} s, or \`--traffic SEC\`; \`memory-traffic\` is the full test.`,
   stage: memoryStage,
-  seconds: 215,
+  seconds: 255,
   figures: FIGURES,
   targets: [{ text: 'idle ≤ 8 KB', figure: 'idle', subject: 'millrace', over: null, atMost: 8 }, NO_GROWTH],
   measure: measure(TRAFFIC.usual),
