@@ -38,8 +38,8 @@ export type Change = {
   readonly after: number;
   /** after / before */
   readonly ratio: number;
-  /** What the runs tell: a difference within the distance of their extremes is none. */
-  readonly verdict: 'better' | 'worse' | 'the same' | 'other';
+  /** `the same`: the runs of both sides overlap. */
+  readonly verdict: 'better' | 'worse' | 'the same' | 'other' | 'too few runs';
 };
 
 type Side = {
@@ -66,11 +66,20 @@ export function changes(before: Side, after: Side, subjects: (row: string) => re
 function change(of: string, row: RowResult, name: string, then: FigureResult, now: FigureResult): Change {
   const spec = row.figures[name];
   const ratio = now.median / then.median;
-  const noise = Math.max(now.spread, then.spread, 0.04) / 2;
-  const better = spec?.better ?? null;
-  const verdict =
-    Math.abs(ratio - 1) <= noise ? 'the same' : better === null ? 'other' : ratio > 1 === (better === 'more') ? 'better' : 'worse';
+  const verdict = verdictOf(then.runs, now.runs, spec?.better ?? null);
   return { row: of, figure: `${spec?.label} ${spec?.unit}`.trim(), before: then.median, after: now.median, ratio, verdict };
+}
+
+/** By chance alone, four runs of each side lie apart in 3 of 100 comparisons, five in 1, and two in every third. */
+const FEWEST_RUNS = 4;
+
+function verdictOf(then: readonly number[], now: readonly number[], better: 'more' | 'less' | null): Change['verdict'] {
+  if (Math.min(then.length, now.length) < FEWEST_RUNS) return 'too few runs';
+  const more = Math.min(...now) > Math.max(...then);
+  const less = Math.max(...now) < Math.min(...then);
+  if (!more && !less) return 'the same';
+  if (better === null) return 'other';
+  return more === (better === 'more') ? 'better' : 'worse';
 }
 
 export function printChanges(list: readonly Change[], commit: string, how: string): string {

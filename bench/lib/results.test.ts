@@ -50,20 +50,21 @@ describe('results', () => {
     expect(measured([1], [1], [ratio]).targets).toEqual([]);
   });
 
-  it('differ only by more than the runs of one side do', () => {
+  it('differ only where the runs of both sides do not overlap, and there are enough of them', () => {
     const side = (values: readonly number[]) => ({ rows: [measured(values, [1])], label: (subject: string) => subject });
     const change = (before: readonly number[], after: readonly number[]) => changes(side(before), side(after), () => ['millrace', 'peer']);
-    expect(change([100, 101, 102], [200, 201, 202])).toMatchObject([{ verdict: 'better', before: 101, after: 201 }]);
-    expect(change([200, 201, 202], [100, 101, 102])[0]?.verdict).toBe('worse');
-    expect(change([50, 100, 150], [110, 120, 130])[0]?.verdict).toBe('the same');
+    expect(change([100, 101, 102, 101], [200, 201, 202, 201])).toMatchObject([{ verdict: 'better', before: 101, after: 201 }]);
+    expect(change([200, 201, 202, 201], [100, 101, 102, 101])[0]?.verdict).toBe('worse');
+    expect(change([50, 100, 150, 100], [110, 120, 130, 120])[0]?.verdict).toBe('the same');
+    expect(change([100, 101, 102], [200, 201, 202])[0]?.verdict).toBe('too few runs');
   });
 
   it('of two commits in one table are told apart by what each side calls a subject', () => {
     const both = rowResult(
       row([]),
       new Map([
-        ['millrace, 1 group before', runs([100, 100])],
-        ['millrace, 1 group now', runs([150, 150])],
+        ['millrace, 1 group before', runs([100, 100, 100, 100])],
+        ['millrace, 1 group now', runs([150, 150, 150, 150])],
       ]),
     );
     const list = changes(
