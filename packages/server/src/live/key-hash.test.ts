@@ -10,7 +10,8 @@ it('the hash of a piece depends on its characters alone, wherever it stands', ()
       const found: number[] = [];
       eachPiece(value, length, (hash) => void found.push(hash));
       const expected: number[] = [];
-      for (let at = 0; at + length <= value.length; at += 1) eachPiece(value.slice(at, at + length), length, (hash) => void expected.push(hash));
+      for (let at = 0; at + length <= value.length; at += 1)
+        eachPiece(value.slice(at, at + length), length, (hash) => void expected.push(hash));
       expect(found).toEqual(expected);
     }),
   );
