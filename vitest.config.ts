@@ -14,6 +14,7 @@ export default defineConfig({
       'examples/*/**/*.test.ts',
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],
+    globalSetup: ['tools/services/shared-host.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,

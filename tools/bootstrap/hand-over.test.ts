@@ -57,3 +57,15 @@ it('passes arguments on, and the exit code back', async () => {
   const child = start(`process.exit(process.argv[2] === 'a' ? 3 : 0);`);
   expect(await exitOf(child)).toBe(3);
 });
+
+// npm that is killed does not pass its end on, so that the program held its ports until somebody looked for it.
+it('ends the program when whoever started it has been killed', async () => {
+  const wrapper = `import { handOver } from ${JSON.stringify(new URL('hand-over.mjs', import.meta.url).href)}; process.exit(await handOver(${JSON.stringify(root)}, 'program.mjs', []));`;
+  writeFileSync(join(root, 'program.mjs'), `console.log(process.pid); setInterval(() => {}, 1000);`);
+  const npm = `require('child_process').spawn(process.execPath, ['--input-type=module', '-e', ${JSON.stringify(wrapper)}], { stdio: 'inherit' });`;
+  const starter = spawn(process.execPath, ['-e', npm], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const program = Number((await createInterface({ input: starter.stdout })[Symbol.asyncIterator]().next()).value);
+  expect(isAlive(program)).toBe(true);
+  starter.kill('SIGKILL');
+  await expect.poll(() => isAlive(program), { timeout: 10_000 }).toBe(false);
+});

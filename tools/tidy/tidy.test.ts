@@ -30,6 +30,7 @@ describe('import-direction', () => {
     ['live/group.ts', './matcher.ts'],
     ['index.ts', './server/config.ts'],
     ['live/group.test.ts', '../ingest/fakes.ts'],
+    ['registry/store.test.ts', '../../../../tools/services/shared.ts'],
   ])('lets %s import %s', (from, to) => expect(imports(from, to)).toEqual([]));
 
   it.each([
@@ -44,6 +45,8 @@ describe('import-direction', () => {
     ['server/config.ts', '../cli/main.ts'],
     ['kit/log.ts', '../pantry/jam.ts'],
     ['kit/log.ts', '../../../../tools/test.ts'],
+    ['kit/log.ts', '../../../../tools/services/shared.ts'],
+    ['kit/log.test.ts', '../../../../tools/test.ts'],
   ])('does not let %s import %s', (from, to) => expect(imports(from, to)).toHaveLength(1));
 
   it('sees re-exports, types and dynamic imports', () => {

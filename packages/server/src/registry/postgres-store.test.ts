@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type PostgresServer, postgresInstalled, startPostgres } from '../../test/services/postgres.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createDatabase, PostgresService } from '../../../../tools/services/postgres.ts';
+import { available, service } from '../../../../tools/services/shared.ts';
 import { ManualClock } from '../kit/clock.ts';
 import { silentLogger } from '../kit/log.ts';
 import { registryStoreConformance } from './conformance.ts';
@@ -7,15 +8,14 @@ import { openPostgresStore } from './postgres-store.ts';
 import { openRegistry } from './registry.ts';
 import { realCompose, SDL } from './test-registry.ts';
 
-describe.skipIf(!postgresInstalled())('on PostgreSQL', () => {
-  let server: PostgresServer;
+describe.skipIf(!available('postgres'))('on PostgreSQL', () => {
+  let server: string;
   beforeAll(async () => {
-    server = await startPostgres();
+    server = (await service('postgres')).url;
   });
-  afterAll(() => server.stop());
 
   registryStoreConformance('PostgreSQL', async () => {
-    const url = await server.createDatabase();
+    const url = await createDatabase(server);
     const open = () => openPostgresStore({ url, log: silentLogger, connections: 3 });
     let store = await open();
     return {
@@ -31,14 +31,14 @@ describe.skipIf(!postgresInstalled())('on PostgreSQL', () => {
   });
 
   it('brings the tables up from several processes at once', async () => {
-    const url = await server.createDatabase();
+    const url = await createDatabase(server);
     const stores = await Promise.all(Array.from({ length: 4 }, () => openPostgresStore({ url, log: silentLogger, connections: 1 })));
     expect(await Promise.all(stores.map((store) => store.revision()))).toEqual([0, 0, 0, 0]);
     await Promise.all(stores.map((store) => store.close()));
   });
 
   it('keeps the registries of two processes of one mind', async () => {
-    const url = await server.createDatabase();
+    const url = await createDatabase(server);
     const clock = new ManualClock();
     const stores = await Promise.all([1, 2].map(() => openPostgresStore({ url, log: silentLogger, connections: 2 })));
     const registries = await Promise.all(stores.map((store) => openRegistry({ store, compose: realCompose, clock, pollInterval: null })));
@@ -57,7 +57,7 @@ describe.skipIf(!postgresInstalled())('on PostgreSQL', () => {
   });
 
   it('survives a database that goes away: coded failures, the last good release, and no end of the process', async () => {
-    const own = await startPostgres();
+    const own = await PostgresService.start();
     const store = await openPostgresStore({ url: own.url, log: silentLogger, timeout: 2000 });
     const registry = await openRegistry({ store, compose: realCompose, pollInterval: null });
     await registry.push([{ name: 'users', version: 'v1', typeDefs: SDL.users }], 'ann');
