@@ -10,9 +10,16 @@ const bin = (path: string): string => join(ROOT, 'node_modules', path);
 /** Pages for browsers have other types than the rest (DOM), so each has its own project. */
 const pages = ['examples/crm/board', 'packages/console'].filter((folder) => existsSync(join(ROOT, folder, 'tsconfig.json')));
 
+/** What the peers of the benchmark are written for is not installed with the rest, so that only who measures has to fetch it. */
+const peers = existsSync(join(ROOT, 'bench/node_modules/graphql-yoga'));
+const PEERS_MISSING = 'skipped  types of bench/peers: its packages are missing, `node tools/bootstrap/install-peers.mjs` installs them\n';
+
 const STEPS: readonly (readonly [string, readonly string[]])[] = [
   ['types', [bin('typescript/bin/tsc'), '-p', '.']],
   ...pages.map((folder) => [`types of ${folder}`, [bin('typescript/bin/tsc'), '--noEmit', '-p', folder]] as const),
+  ...(peers || process.env['MILLRACE_REQUIRE_SERVICES']
+    ? [['types of bench/peers', [bin('typescript/bin/tsc'), '-p', 'bench/peers']] as const]
+    : []),
   ['lint', [bin('oxlint/bin/oxlint'), '--type-aware', '--deny-warnings']],
   ['format', [bin('oxfmt/bin/oxfmt'), '--check', '.']],
   ['tidy', [join(ROOT, 'tools/tidy/main.ts')]],
@@ -29,6 +36,7 @@ for (const [name, args] of STEPS) {
   process.stdout.write(`${code === 0 ? 'ok    ' : 'FAILED'}  ${name} (${((performance.now() - began) / 1000).toFixed(1)} s)\n`);
   if (code !== 0) process.stdout.write(`${output.trim()}\n\n`);
 }
+if (!peers) process.stdout.write(PEERS_MISSING);
 process.stdout.write(failed === 0 ? 'check: everything is in order\n' : `check: ${failed} of ${STEPS.length} steps failed\n`);
 process.exit(failed === 0 ? 0 : 1);
 

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from './machine.ts';
 import { amount, table } from './report.ts';
-import type { RowResult } from './results.ts';
+import type { FigureResult, RowResult } from './results.ts';
+import { isMillrace } from './row.ts';
 
 /** A commit checked out beside, with this repository's installed packages. */
 export type Worktree = Disposable & { readonly root: string };
@@ -37,42 +38,48 @@ export type Change = {
   readonly after: number;
   /** after / before */
   readonly ratio: number;
-  /** What the runs tell: a difference within the distance of their extremes is none. */
-  readonly verdict: 'better' | 'worse' | 'the same' | 'other';
+  /** `the same`: the runs of both sides overlap. */
+  readonly verdict: 'better' | 'worse' | 'the same' | 'other' | 'too few runs';
 };
 
-type Side = { readonly rows: readonly RowResult[]; readonly subject: string };
+type Side = {
+  readonly rows: readonly RowResult[];
+  /** How this side calls a subject: both stand in one table where both were measured in one run. */
+  readonly label: (subject: string) => string;
+};
 
-/** What changed for Millrace, figure by figure. */
-export function changes(before: Side, after: Side): readonly Change[] {
+/** What changed for Millrace, figure by figure. `subjects`: as a row calls them by itself. */
+export function changes(before: Side, after: Side, subjects: (row: string) => readonly string[]): readonly Change[] {
   return after.rows.flatMap((row) => {
     const old = before.rows.find(({ name }) => name === row.name);
-    return Object.entries(row.subjects[after.subject] ?? {}).flatMap(([figure, now]): Change[] => {
-      const then = old?.subjects[before.subject]?.[figure];
-      if (!then) return [];
-      const ratio = now.median / then.median;
-      const noise = Math.max(now.spread, then.spread) / 2;
-      const better = row.figures[figure]?.better ?? null;
-      const verdict =
-        Math.abs(ratio - 1) <= Math.max(noise, 0.02)
-          ? 'the same'
-          : better === null
-            ? 'other'
-            : ratio > 1 === (better === 'more')
-              ? 'better'
-              : 'worse';
-      return [
-        {
-          row: row.name,
-          figure: `${row.figures[figure]?.label} ${row.figures[figure]?.unit}`,
-          before: then.median,
-          after: now.median,
-          ratio,
-          verdict,
-        },
-      ];
-    });
+    return subjects(row.name)
+      .filter(isMillrace)
+      .flatMap((subject) => {
+        const now = row.subjects[after.label(subject)] ?? {};
+        const then = old?.subjects[before.label(subject)] ?? {};
+        const of = subject === 'millrace' ? row.name : `${row.name}${subject.slice('millrace'.length)}`;
+        return Object.keys(now).flatMap((name): Change[] => (then[name] ? [change(of, row, name, then[name], now[name]!)] : []));
+      });
   });
+}
+
+function change(of: string, row: RowResult, name: string, then: FigureResult, now: FigureResult): Change {
+  const spec = row.figures[name];
+  const ratio = now.median / then.median;
+  const verdict = verdictOf(then.runs, now.runs, spec?.better ?? null);
+  return { row: of, figure: `${spec?.label} ${spec?.unit}`.trim(), before: then.median, after: now.median, ratio, verdict };
+}
+
+/** By chance alone, four runs of each side lie apart in 3 of 100 comparisons, five in 1, and two in every third. */
+const FEWEST_RUNS = 4;
+
+function verdictOf(then: readonly number[], now: readonly number[], better: 'more' | 'less' | null): Change['verdict'] {
+  if (Math.min(then.length, now.length) < FEWEST_RUNS) return 'too few runs';
+  const more = Math.min(...now) > Math.max(...then);
+  const less = Math.max(...now) < Math.min(...then);
+  if (!more && !less) return 'the same';
+  if (better === null) return 'other';
+  return more === (better === 'more') ? 'better' : 'worse';
 }
 
 export function printChanges(list: readonly Change[], commit: string, how: string): string {

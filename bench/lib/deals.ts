@@ -16,9 +16,9 @@ type Deal @key(fields: "id") @live(topic: "crm.deals", tenant: "company_id") {
 /** The same as peers have it, whose subscriptions are written by hand. */
 export const PEER_SDL = `
 type Query { ping: String }
-type Deal { id: ID! title: String! account: String! value: Float stage: ID! sent: String! }
+type Deal { id: ID! title: String! account: String! value: Float stage: ID! sent: String! score: Int }
 type DealEvent { action: String! id: ID deal: Deal }
-input FloatFilter { gte: Float }
+input FloatFilter { eq: Float gte: Float }
 input DealFilter { value: FloatFilter }
 type Subscription { dealEvent(filter: DealFilter): DealEvent! }
 `;

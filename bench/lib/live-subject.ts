@@ -9,10 +9,10 @@ import { Publisher } from './publisher.ts';
 import { ServerProcess } from './server-process.ts';
 import { operatorToken } from './token.ts';
 
-export type LiveSubject = 'millrace' | 'graphql-ws' | 'yoga' | 'mercurius' | 'ws' | 'net';
+export type LiveSubject = 'millrace' | 'graphql-ws' | 'yoga' | 'mercurius' | 'ws' | 'net' | 'net-joined';
 
 /** Without GraphQL: every socket gets every event, and there is nothing to subscribe to. */
-const BARE: ReadonlySet<string> = new Set(['ws', 'net']);
+const BARE: ReadonlySet<string> = new Set(['ws', 'net', 'net-joined']);
 
 /** A server with clients that listen and somebody who publishes: what every row about delivery stands on. */
 export class LiveSession implements AsyncDisposable {

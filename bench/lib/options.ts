@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 
 export type Options = {
   readonly names: readonly string[];
@@ -12,8 +12,12 @@ export type Options = {
   readonly only: readonly string[];
   readonly list: boolean;
   readonly help: boolean;
-  /** How long the memory row sends traffic before it measures again, in seconds. */
-  readonly trafficSeconds: number;
+  /** Rows that take too long for every day, too. */
+  readonly long: boolean;
+  /** Nothing is measured: the README's table is written from the newest results. */
+  readonly readme: boolean;
+  /** How long the memory rows send traffic before they measure again, in seconds; null: as long as each of them says. */
+  readonly trafficSeconds: number | null;
   /** Folder for V8's CPU profiles of Millrace's server; null: none are taken. */
   readonly profile: string | null;
   /** Where results are kept; null: they are not. */
@@ -22,41 +26,51 @@ export type Options = {
 
 export const HELP = `npm run bench -- [NAME…] [flags]
 
-  NAME…            rows to run (default: all). \`--list\` names them
+  NAME…            rows to run (default: all but the long ones). \`--list\` names them
+  --long           the long rows too: memory after ten minutes of traffic, which takes about two hours
   --runs N         runs of each row, of which the medians are told (default 5)
   --quick          a smoke test: one run, a tenth of the sockets. Its figures mean nothing
   --json           print the results as JSON instead of tables
   --compare REF    say what changed since a commit, from its stored results, or by running that commit in a worktree beside
-  --only A;B       only these subjects, such as millrace;graphql-ws
+  --only A;B       only these subjects, such as "millrace;graphql-ws"
   --at REF         measure the Millrace of a commit instead of the working tree's
-  --traffic SEC    seconds of traffic in the memory row (default 5; the full test is 600)
+  --traffic SEC    seconds of traffic in the memory rows (default 2, and 600 in memory-traffic)
   --profile DIR    write V8's CPU profiles of Millrace into DIR. Makes Millrace slower: do not compare its figures then
+  --readme         measure nothing: write the table of README.md from the newest results in bench/results/
   --no-store       leave bench/results/ alone
+  --list           name the rows
+  --help           this
 `;
+
+/** Each has its line in HELP. */
+export const FLAGS = {
+  runs: { type: 'string' },
+  quick: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  compare: { type: 'string' },
+  at: { type: 'string' },
+  only: { type: 'string' },
+  list: { type: 'boolean', default: false },
+  help: { type: 'boolean', default: false },
+  traffic: { type: 'string' },
+  long: { type: 'boolean', default: false },
+  readme: { type: 'boolean', default: false },
+  profile: { type: 'string' },
+  'no-store': { type: 'boolean', default: false },
+} as const satisfies ParseArgsOptionsConfig;
+
+/** Medians of fewer are not kept. */
+const FEWEST_RUNS = 5;
 
 /** Throws an Error with one line that says what was wrong. */
 export function readOptions(argv: readonly string[], results: string): Options {
-  const { values, positionals } = parseArgs({
-    args: [...argv],
-    allowPositionals: true,
-    options: {
-      runs: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      json: { type: 'boolean', default: false },
-      compare: { type: 'string' },
-      at: { type: 'string' },
-      only: { type: 'string' },
-      list: { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-      traffic: { type: 'string' },
-      profile: { type: 'string' },
-      'no-store': { type: 'boolean', default: false },
-    },
-  });
+  const { values, positionals } = parseArgs({ args: [...argv], allowPositionals: true, options: FLAGS });
   const quick = values.quick;
+  const runs = whole('--runs', values.runs, quick ? 1 : FEWEST_RUNS, 100);
+  const unlikeOthers = quick || runs < FEWEST_RUNS || values.profile !== undefined || values.only !== undefined;
   return {
     names: positionals,
-    runs: whole('--runs', values.runs, quick ? 1 : 5, 100),
+    runs,
     quick,
     json: values.json,
     compare: values.compare ?? null,
@@ -64,9 +78,11 @@ export function readOptions(argv: readonly string[], results: string): Options {
     only: values.only?.split(';') ?? [],
     list: values.list,
     help: values.help,
-    trafficSeconds: whole('--traffic', values.traffic, quick ? 2 : 5, 86_400),
+    long: values.long,
+    readme: values.readme,
+    trafficSeconds: values.traffic === undefined ? null : whole('--traffic', values.traffic, 1, 86_400),
     profile: values.profile ?? null,
-    store: values['no-store'] || quick || values.profile !== undefined || values.only !== undefined ? null : results,
+    store: values['no-store'] || unlikeOthers ? null : results,
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Machine } from './machine.ts';
 import type { FigureSpec } from './row.ts';
-import type { Results, RowResult } from './results.ts';
+import type { Results, RowResult, TargetResult } from './results.ts';
 
 export function describeMachine({ cpu, cores, memoryGiB, system, node, loadBefore, pinned }: Machine): string {
   const pins = pinned ? 'server and load generator on cores of their own' : 'not pinned';
@@ -14,8 +14,10 @@ export function printResults(results: Results): string {
 }
 
 export function printRow(row: RowResult): string {
-  const head = `## ${row.name}: ${row.title}\n${row.work} Medians of ${row.runs} run${row.runs === 1 ? '' : 's'}; ± is the distance of the extremes.\n`;
-  if (row.error !== undefined) return `${head}\nFAILED: ${row.error}\n`;
+  const runs = `${row.runs} run${row.runs === 1 ? '' : 's'}`;
+  const head = `## ${row.name}: ${row.title}\n${row.work} Medians of ${runs}; ± is half the distance of their extremes.\n`;
+  const failed = row.error === undefined ? '' : `FAILED: ${row.error}\n`;
+  if (row.runs === 0) return `${head}\n${failed}`;
   const figures = Object.entries(row.figures).filter(([name]) => Object.values(row.subjects).some((each) => each[name]));
   const lines = [['', ...figures.map(([, spec]) => title(spec))]];
   for (const [subject, own] of Object.entries(row.subjects)) {
@@ -24,10 +26,16 @@ export function printRow(row: RowResult): string {
       ...figures.map(([name]) => (own[name] ? `${amount(own[name].median)} ±${Math.round(own[name].spread * 50)}%` : '–')),
     ]);
   }
-  return `${head}\n${table(lines)}\n${row.targets.map((target) => `${target.met ? 'met    ' : 'NOT MET'}  ${target.text}: ${amount(target.value)}`).join('\n')}\n`;
+  return `${head}\n${table(lines)}\n${row.targets.map((target) => `${printTarget(target)}\n`).join('')}${failed}`;
 }
 
-const title = ({ label, unit }: FigureSpec): string => `${label} ${unit}`.trim();
+/** With the extremes of the runs wherever they leave a doubt. */
+export function printTarget({ text, value, low, high, verdict }: TargetResult): string {
+  const doubt = verdict === 'uncertain' ? ` (runs from ${amount(low)} to ${amount(high)})` : '';
+  return `${verdict.padEnd(9)}  ${text}: ${amount(value)}${doubt}`;
+}
+
+export const title = ({ label, unit }: FigureSpec): string => `${label} ${unit}`.trim();
 
 /** Three figures: more than these runs tell apart. */
 export function amount(value: number): string {

@@ -38,10 +38,11 @@ describe('results', () => {
     const ratio: Target = { text: '≥ 4 ×', figure: 'rate', subject: 'millrace', over: 'peer', atLeast: 4 };
     const value: Target = { text: '≤ 150', figure: 'rate', subject: 'millrace', over: null, atMost: 150 };
     expect(measured([200], [50], [ratio, value]).targets).toMatchObject([
-      { value: 4, met: true },
-      { value: 200, met: false },
+      { value: 4, limit: 4, verdict: 'uncertain' },
+      { value: 200, limit: 150, verdict: 'uncertain' },
     ]);
-    expect(measured([199], [50], [ratio]).targets[0]?.met).toBe(false);
+    expect(measured([200, 200], [50, 50], [ratio, value]).targets.map(({ verdict }) => verdict)).toEqual(['met', 'missed']);
+    expect(measured([199, 199], [50, 50], [ratio]).targets[0]?.verdict).toBe('missed');
   });
 
   it('judge nothing where a subject was left out', () => {
@@ -49,11 +50,29 @@ describe('results', () => {
     expect(measured([1], [1], [ratio]).targets).toEqual([]);
   });
 
-  it('differ only by more than the runs of one side do', () => {
-    const side = (values: readonly number[]) => ({ rows: [measured(values, [1])], subject: 'millrace' });
-    expect(changes(side([100, 101, 102]), side([200, 201, 202]))[0]).toMatchObject({ verdict: 'better', before: 101, after: 201 });
-    expect(changes(side([200, 201, 202]), side([100, 101, 102]))[0]?.verdict).toBe('worse');
-    expect(changes(side([50, 100, 150]), side([110, 120, 130]))[0]?.verdict).toBe('the same');
+  it('differ only where the runs of both sides do not overlap, and there are enough of them', () => {
+    const side = (values: readonly number[]) => ({ rows: [measured(values, [1])], label: (subject: string) => subject });
+    const change = (before: readonly number[], after: readonly number[]) => changes(side(before), side(after), () => ['millrace', 'peer']);
+    expect(change([100, 101, 102, 101], [200, 201, 202, 201])).toMatchObject([{ verdict: 'better', before: 101, after: 201 }]);
+    expect(change([200, 201, 202, 201], [100, 101, 102, 101])[0]?.verdict).toBe('worse');
+    expect(change([50, 100, 150, 100], [110, 120, 130, 120])[0]?.verdict).toBe('the same');
+    expect(change([100, 101, 102], [200, 201, 202])[0]?.verdict).toBe('too few runs');
+  });
+
+  it('of two commits in one table are told apart by what each side calls a subject', () => {
+    const both = rowResult(
+      row([]),
+      new Map([
+        ['millrace, 1 group before', runs([100, 100, 100, 100])],
+        ['millrace, 1 group now', runs([150, 150, 150, 150])],
+      ]),
+    );
+    const list = changes(
+      { rows: [both], label: (subject) => `${subject} before` },
+      { rows: [both], label: (subject) => `${subject} now` },
+      () => ['millrace, 1 group', 'peer'],
+    );
+    expect(list).toMatchObject([{ row: 'fan-out, 1 group', before: 100, after: 150, verdict: 'better' }]);
   });
 
   it('rest on a median and percentiles that are values of the sample where they can be', () => {

@@ -47,8 +47,12 @@ export type Row<S extends AsyncDisposable = AsyncDisposable> = {
   readonly targets: readonly Target[];
   /** Where not all of the stage's. */
   readonly subjects?: readonly string[];
-  /** At most so many runs, where one takes long; the report says how many there were. */
-  readonly maxRuns?: number;
+  /** Seconds that five runs take on two cores, roughly: what is still to come is told from them. */
+  readonly seconds?: number;
+  /** Figures that the README shows; the first where not given. */
+  readonly headline?: readonly string[];
+  /** A step of this row that takes longer has failed, in seconds (default 180). */
+  readonly patienceSeconds?: number;
   /** Once a subject, before the first run: warms up what runs for long in production. Not counted. */
   warm?(session: S, context: Context): Promise<void>;
   /** One run of one subject. */
@@ -57,3 +61,13 @@ export type Row<S extends AsyncDisposable = AsyncDisposable> = {
 
 /** Keeps a row's session type to itself, so that rows of different stages stand in one list. */
 export type AnyRow = Row<never>;
+
+/** The subjects that are Millrace, as several if one row measures it in several ways: `millrace`, or `millrace, 100 groups`. */
+export function isMillrace(subject: string): boolean {
+  return belongsTo(subject, 'millrace');
+}
+
+/** Whether `--only name` means the subject. */
+export function belongsTo(subject: string, name: string): boolean {
+  return subject === name || subject.startsWith(`${name}, `);
+}

@@ -4,12 +4,19 @@ import type { Deal } from '../lib/deals.ts';
 
 /** `POST /events` in the least that a peer needs: a JSON event or a list of them. Answers when all have been handed on. */
 export function eventsDoor(publish: (deal: Deal) => void): (req: IncomingMessage, res: ServerResponse) => void {
+  return requestsDoor((deals) => {
+    for (const deal of deals) publish(deal);
+  });
+}
+
+/** The same with all events of a request at once. */
+export function requestsDoor(publish: (deals: readonly Deal[]) => void): (req: IncomingMessage, res: ServerResponse) => void {
   return (req, res) => {
     const chunks: Buffer[] = [];
     req.on('data', (chunk: Buffer) => void chunks.push(chunk));
     req.on('end', () => {
       const body = JSON.parse(Buffer.concat(chunks).toString()) as Deal | readonly Deal[];
-      for (const deal of Array.isArray(body) ? (body as readonly Deal[]) : [body as Deal]) publish(deal);
+      publish(Array.isArray(body) ? (body as readonly Deal[]) : [body as Deal]);
       res.writeHead(202, { 'content-length': 0 }).end();
     });
   };

@@ -1,7 +1,8 @@
 import { documents } from '../lib/deals.ts';
+import { DELIVERY_FIGURES } from '../lib/figures.ts';
 import { LiveSession } from '../lib/live-subject.ts';
 import type { Row, Stage } from '../lib/row.ts';
-import { closedLoop, DELIVERY_FIGURES, SOCKETS } from './fan-out.ts';
+import { oneAtATime, SOCKETS, warm } from './fan-out.ts';
 
 /** Subject and number of distinct subscriptions, in one name. */
 const SUBJECTS = [
@@ -33,6 +34,8 @@ export const filters: Row<LiveSession> = {
     'The fan-out of one event at a time to subscriptions that differ in document (ten of them) and in the bound of a filter. Every event passes ' +
     'every filter: each group is matched, executed and serialised by itself. graphql-ws filters in the manner of withFilter and executes for each subscriber.',
   stage: filterStage,
+  seconds: 62,
+  headline: ['cpu'],
   figures: DELIVERY_FIGURES,
   targets: [
     {
@@ -50,6 +53,6 @@ export const filters: Row<LiveSession> = {
       atLeast: 3,
     },
   ],
-  warm: async (session, context) => void (await closedLoop(session, 1, context.options.quick ? 0.2 : 1.5)),
-  measure: (session, context) => closedLoop(session, 1, context.options.quick ? 0.3 : 1.5),
+  warm,
+  measure: oneAtATime,
 };

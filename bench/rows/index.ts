@@ -5,8 +5,9 @@ import { filters } from './filters.ts';
 import { gateway, gatewayShared } from './gateway.ts';
 import { ingestBatches, ingestSingle } from './ingest.ts';
 import { latency } from './latency.ts';
+import { generator } from './generator.ts';
 import { matching } from './matching.ts';
-import { memory } from './memory.ts';
+import { memory, memoryTraffic } from './memory.ts';
 import { start } from './start.ts';
 import { subscribe } from './subscribe.ts';
 
@@ -15,6 +16,7 @@ export const rows: readonly AnyRow[] = [
   fanOut,
   bursts,
   latency,
+  generator,
   filters,
   memory,
   subscribe,
@@ -27,3 +29,6 @@ export const rows: readonly AnyRow[] = [
   ingestSingle,
   start,
 ] as readonly unknown[] as readonly AnyRow[];
+
+/** Too long for every day. */
+export const longRows: readonly AnyRow[] = [memoryTraffic] as readonly unknown[] as readonly AnyRow[];

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Context } from '../lib/context.ts';
 import { DEALS_SDL } from '../lib/deals.ts';
+import { figure, megabytes, RSS } from '../lib/figures.ts';
 import { Generator } from '../lib/generator.ts';
 import { startMillrace } from '../lib/millrace.ts';
 import type { Figures, Row, Stage } from '../lib/row.ts';
@@ -81,7 +82,7 @@ function row(name: string, title: string, batch: number, connections: number, re
       cpu: used / events,
       p50: result.p50 / 1000,
       p99: result.p99 / 1000,
-      rss: session.server.residentBytes() / 1e6,
+      rss: megabytes(session.server.residentBytes()),
     };
   };
   return {
@@ -92,13 +93,15 @@ function row(name: string, title: string, batch: number, connections: number, re
       'duplicates, maps each event and publishes it to a channel with a subscriber; the time runs until the last one has been published. The peer ' +
       'parses the body and inserts it, with `synchronous = FULL` and one transaction a request.',
     stage,
+    seconds: batch === 1 ? 11 : 6,
+    headline: ['core'],
     figures: {
-      rate: { label: 'events', unit: '/s', better: 'more' },
-      core: { label: 'events of one core', unit: '/s', better: 'more' },
-      cpu: { label: 'server CPU', unit: 'µs/event', better: 'less' },
-      p50: { label: 'p50 of a request', unit: 'ms', better: 'less' },
-      p99: { label: 'p99 of a request', unit: 'ms', better: 'less' },
-      rss: { label: 'RSS', unit: 'MB', better: null },
+      rate: figure.more('events', '/s'),
+      core: figure.more('events of one core', '/s'),
+      cpu: figure.less('server CPU', 'µs/event'),
+      p50: figure.less('p50 of a request', 'ms'),
+      p99: figure.less('p99 of a request', 'ms'),
+      rss: RSS,
     },
     targets: [
       {

@@ -9,15 +9,45 @@ import { working } from './say.mjs';
  * @param {string} root
  */
 export async function install(root) {
-  const digest = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
+  if (hasNode(root) && isStamped(root)) return;
+  if (!hasNode(root) || !matchesLock(root)) await npmCi(root, 'installing packages', ['--ignore-scripts=false']);
+  if (!hasNode(root)) await fetchNode(root);
+  stamp(root);
+}
+
+/**
+ * The same for a folder that is no workspace and has a lock file of its own, which most people never need. Nothing in it may run a script
+ * when it is installed.
+ * @param {string} folder
+ * @param {string} what
+ */
+export async function installApart(folder, what) {
+  if (isStamped(folder)) return;
+  if (!matchesLock(folder)) await npmCi(folder, `installing ${what}`, ['--ignore-scripts']);
+  stamp(folder);
+}
+
+/** @param {string} folder */
+function isStamped(folder) {
+  return readIfThere(stampOf(folder)) === digestOf(folder);
+}
+
+/** @param {string} folder */
+function stamp(folder) {
+  writeFileSync(stampOf(folder), digestOf(folder));
+}
+
+/** @param {string} folder */
+function stampOf(folder) {
+  return join(folder, 'node_modules/.millrace-installed');
+}
+
+/** @param {string} folder */
+function digestOf(folder) {
+  return createHash('sha256')
+    .update(readFileSync(join(folder, 'package-lock.json')))
     .update(`${process.platform} ${process.arch}`)
     .digest('hex');
-  const stamp = join(root, 'node_modules/.millrace-installed');
-  if (hasNode(root) && readIfThere(stamp) === digest) return;
-  if (!hasNode(root) || !matchesLock(root)) await npmCi(root);
-  if (!hasNode(root)) await fetchNode(root);
-  writeFileSync(stamp, digest);
 }
 
 /** @param {string} root */
@@ -46,20 +76,17 @@ function matchesLock(root) {
   });
 }
 
-/** @param {string} root */
-async function npmCi(root) {
+/**
+ * @param {string} root
+ * @param {string} what
+ * @param {readonly string[]} flags
+ */
+async function npmCi(root, what, flags) {
   const locked = Object.entries(JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages);
   const total = locked.filter(([path, { optional }]) => /^node_modules\/[^/]+(\/[^/]+)?$/.test(path) && !optional).length;
-  const work = working('installing packages', () => `${countPackages(root)} of about ${total}`);
+  const work = working(what, () => `${countPackages(root)} of about ${total}`);
   // Warnings are hidden (npm has opinions on deprecated helpers of our helpers); errors are shown whole.
-  const { code, output } = await npm(root, [
-    'ci',
-    '--loglevel=error',
-    '--no-audit',
-    '--no-fund',
-    '--no-progress',
-    '--ignore-scripts=false',
-  ]);
+  const { code, output } = await npm(root, ['ci', '--loglevel=error', '--no-audit', '--no-fund', '--no-progress', ...flags]);
   if (code === 0) return work.done('done');
   work.failed();
   throw new Error(`npm ci failed:\n${output.trim()}`);

@@ -127,7 +127,7 @@ export function refuseUpgrade(
   status: number,
   contentType: string,
   text: string,
-  headers: Record<string, string> = {},
+  headers: Readonly<Record<string, string>> = {},
 ): void {
   socket.on('error', () => socket.destroy());
   const lines = Object.entries({

@@ -38,7 +38,7 @@ export function accessPathsOf(node: FilterNode, layout: FieldLayout): Access | n
     case 'startsWith':
       return node.text === '' ? null : { paths: [{ kind: 'prefix', field: node.field, text: node.text }], exact: true, cost: 3 };
     case 'contains':
-      return node.text === '' ? null : { paths: [{ kind: 'contains', field: node.field, text: node.text }], exact: false, cost: 7 };
+      return node.text === '' ? null : { paths: [{ kind: 'contains', field: node.field, text: node.text }], exact: true, cost: 7 };
     case 'and':
       return conjunction(node.nodes, layout);
     case 'or':
@@ -60,18 +60,29 @@ function interval(field: number, range: Range): Access | null {
   const { low, high } = range;
   if (typeof low === 'string' || typeof high === 'string') return null;
   const numeric = { low: low ?? -Infinity, lowOpen: range.lowOpen, high: high ?? Infinity, highOpen: range.highOpen };
-  // Not exact: a stab may find intervals that end shortly before the value.
-  return { paths: [{ kind: 'range', field, range: numeric }], exact: false, cost: low === null || high === null ? 30 : 8 };
+  return { paths: [{ kind: 'range', field, range: numeric }], exact: true, cost: low === null || high === null ? 30 : 8 };
 }
 
 /** One part is looked up, the others are tested. Ranges of one field are first cut to one interval. */
 function conjunction(nodes: readonly FilterNode[], layout: FieldLayout): Access | null {
+  // The intersection says it all; any of the ranges alone would not.
+  if (isOneInterval(nodes)) return intersections(nodes)[0] ?? null;
   let best: Access | null = null;
   for (const access of [...nodes.map((node) => accessPathsOf(node, layout)), ...intersections(nodes)]) {
     if (access && (best === null || access.cost < best.cost)) best = access;
   }
   if (best === null) return null;
   return nodes.length === 1 ? best : { ...best, exact: best.paths.length === 0 };
+}
+
+/** Ranges of one field and nothing else. */
+function isOneInterval(nodes: readonly FilterNode[]): boolean {
+  const [first] = nodes;
+  return first?.kind === 'range' && nodes.every((node) => node.kind === 'range' && node.field === first.field && isNumeric(node.range));
+}
+
+function isNumeric({ low, high }: Range): boolean {
+  return typeof low !== 'string' && typeof high !== 'string';
 }
 
 function intersections(nodes: readonly FilterNode[]): readonly (Access | null)[] {
@@ -85,7 +96,7 @@ function intersections(nodes: readonly FilterNode[]): readonly (Access | null)[]
   }
   return [...byField].map(([field, range]) => ({
     paths: range.low > range.high ? [] : [{ kind: 'range', field, range }],
-    exact: false,
+    exact: true,
     cost: range.low === -Infinity || range.high === Infinity ? 30 : 8,
   }));
 }

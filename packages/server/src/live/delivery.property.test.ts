@@ -160,7 +160,7 @@ class World {
       outbox: one.outbox,
       operationId: '1',
       lastCursor: null,
-      onEnd: () => expect.unreachable('nothing ends by itself here'),
+      owner: { subscriptionEnded: () => expect.unreachable('nothing ends by itself here') },
     });
   }
 

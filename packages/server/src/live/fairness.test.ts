@@ -35,7 +35,7 @@ function setUp(limits: Record<string, number>) {
       outbox: new Outbox(transport, 1_000_000),
       operationId: '1',
       lastCursor: null,
-      onEnd: () => {},
+      owner: { subscriptionEnded: () => {} },
     });
     return transport;
   };

@@ -40,7 +40,8 @@ export class Group implements Indexed {
   readonly feed: Feed;
   readonly parts: GroupParts;
   readonly matcher: Matcher;
-  stamp = 0;
+  /** Of the index. */
+  slot = -1;
   liveCount = 0;
   closed = false;
   readonly #members: Member[] = [];

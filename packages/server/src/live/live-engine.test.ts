@@ -58,7 +58,7 @@ function setUp(operations: readonly Operation[] = [fakeOperation()], over: Parti
       outbox: to.outbox,
       operationId: id,
       lastCursor,
-      onEnd,
+      owner: { subscriptionEnded: onEnd },
     });
   };
   return { channels, generations, clock, metrics, engine, connect, subscribe };

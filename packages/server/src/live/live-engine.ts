@@ -20,7 +20,7 @@ import type { Group, GroupParts, LivePlan } from './group.ts';
 import { variablesKey } from './group-key.ts';
 import { KeyCounts } from './key-counts.ts';
 import { compileMatcher, type Matcher } from './matcher.ts';
-import { type LiveSubscription, Member } from './member.ts';
+import { type LiveSubscription, Member, type SubscriptionOwner } from './member.ts';
 import { createLiveMetrics } from './metrics.ts';
 import { ENRICHMENT_IDENTITY, LIVE_LIMITS, type LiveLimits } from './options.ts';
 import type { Outbox } from './outbox.ts';
@@ -57,8 +57,7 @@ export type LiveRequest = {
   readonly operationId: string;
   /** Last-Event-ID; the argument `after` goes before it. */
   readonly lastCursor: string | null;
-  /** The subscription ended by itself; its last frame has been written. Not called after `stop`. */
-  readonly onEnd: () => void;
+  readonly owner: SubscriptionOwner;
 };
 
 export interface LiveEngine {
@@ -157,7 +156,7 @@ class Engine implements LiveEngine {
     const feed = present ?? this.#newFeed(key, channel);
     const group = shared ?? feed.addGroup({ ...draft, matcher, lease });
     const slot = this.#context.frames.slotFor(outbox, operationId);
-    const member = new Member(group, outbox, identity, operationId, slot, request.onEnd);
+    const member = new Member(group, outbox, identity, operationId, slot, request.owner);
     feed.join(group, member, position);
     if (!present) void feed.open();
     this.#mover.noticed(lease.generation.number);

@@ -8,7 +8,8 @@ import { errorsText } from './error-text.ts';
 import { liveErrors } from './errors.ts';
 import type { LiveEngine } from './live-engine.ts';
 import type { SessionMetrics } from './metrics.ts';
-import type { OperationOutcome, OperationPipeline } from './operations.ts';
+import type { LiveSubscription, SubscriptionOwner } from './member.ts';
+import type { OperationContext, OperationOutcome, OperationPipeline } from './operations.ts';
 import type { SessionLimits } from './options.ts';
 import { Outbox, type OutboxObserver } from './outbox.ts';
 import type { GraphqlRequest, Refusal, Session, SessionHello } from './session.ts';
@@ -33,27 +34,54 @@ interface Operation {
   stop(): void;
 }
 
-/** What the transport gave with an operation. */
-type Caller = { readonly onEnd: () => void; readonly onStart: ((refused: Refusal | null) => void) | undefined };
+/** Told once how the start went. */
+type OnStart = ((refused: Refusal | null) => void) | undefined;
 
-class PipelineCall implements Operation {
-  readonly controller = new AbortController();
+/** An operation on its way through the pipeline, and what the pipeline may know of it. */
+class PipelineCall implements Operation, OperationContext {
+  readonly identity: Identity;
+  readonly transport: Transport['name'];
+  readonly clientName: string | null;
+  readonly clientVersion: string | null;
+  readonly requestId: string;
+  #controller: AbortController | null = null;
+  #stopped = false;
+
+  constructor(session: LiveSession, transport: Transport['name'], requestId: string) {
+    this.identity = session.identity;
+    this.transport = transport;
+    this.clientName = session.clientName;
+    this.clientVersion = session.clientVersion;
+    this.requestId = requestId;
+  }
+
+  /** Made when somebody asks: a subscription that is executed by nobody else has no use for it, and it costs more than all the rest. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#stopped) this.#controller.abort();
+    return this.#controller.signal;
+  }
 
   stop(): void {
-    this.controller.abort();
+    this.#stopped = true;
+    this.#controller?.abort();
   }
 }
 
 /** One client that has introduced itself. States and invariants: spec/delivery.md section 9. */
-export class LiveSession implements Session, WheelEntry, OutboxObserver {
+export class LiveSession implements Session, WheelEntry, OutboxObserver, SubscriptionOwner {
   wheelSlot = -1;
   wheelRounds = 0;
   readonly identity: Identity;
-  readonly hello: SessionHello;
+  readonly clientName: string | null;
+  readonly clientVersion: string | null;
+  readonly address: string;
   readonly #shared: SessionShared;
   readonly #transport: Transport;
   readonly #outbox: Outbox;
   readonly #operations = new Map<string, Operation>();
+  /** Of the transports that want to hear of the end of each operation. */
+  #onEnds: Map<string, () => void> | null = null;
   readonly #name: string;
   readonly #openedAt: number;
   #state: SessionState = 'open';
@@ -66,7 +94,10 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
   constructor(shared: SessionShared, identity: Identity, hello: SessionHello, transport: Transport, name: string) {
     this.#shared = shared;
     this.identity = identity;
-    this.hello = hello;
+    // Not the hello itself, which holds the token's text a second time.
+    this.clientName = hello.clientName;
+    this.clientVersion = hello.clientVersion;
+    this.address = hello.address;
     this.#transport = transport;
     this.#name = name;
     this.#outbox = new Outbox(transport, shared.live.limits.outboxBytes, this);
@@ -83,18 +114,23 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
     return this.#transport.name;
   }
 
-  start(id: string, request: GraphqlRequest, onEnd: () => void, onStart?: (refused: Refusal | null) => void): void {
+  has(id: string): boolean {
+    return this.#operations.has(id);
+  }
+
+  start(id: string, request: GraphqlRequest, onEnd: (() => void) | null = null, onStart?: OnStart): void {
     if (this.#state === 'ended') return;
-    const caller: Caller = { onEnd, onStart };
-    const call = new PipelineCall();
+    this.#started += 1;
+    const call = new PipelineCall(this, this.#transport.name, `${this.#name}-${this.#started}`);
     this.#operations.set(id, call);
+    if (onEnd) (this.#onEnds ??= new Map()).set(id, onEnd);
     this.#idleSince = null;
     const { operationsPerSession } = this.#shared.limits;
     if (this.#operations.size > operationsPerSession) {
       const error = new MillraceError(liveErrors.OPERATIONS_EXHAUSTED, `the connection runs ${operationsPerSession} operations already`);
-      return this.#refuse(id, call, caller, error);
+      return this.#refuse(id, call, onStart, error);
     }
-    void this.#run(id, request, call, caller);
+    void this.#run(id, request, call, onStart);
   }
 
   stop(id: string): void {
@@ -148,6 +184,7 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
     if (step.state !== 'ended' || before === 'ended') return;
     const operations = [...this.#operations.values()];
     this.#operations.clear();
+    this.#onEnds = null;
     // First the operations, so that nothing of theirs follows the closing.
     this.#outbox.close();
     for (const operation of operations) operation.stop();
@@ -170,39 +207,31 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
 
   // ---- operations -----------------------------------------------------------------------------------------------------------
 
-  async #run(id: string, request: GraphqlRequest, call: PipelineCall, caller: Caller): Promise<void> {
-    this.#started += 1;
+  async #run(id: string, request: GraphqlRequest, call: PipelineCall, onStart: OnStart): Promise<void> {
     let outcome: OperationOutcome;
     try {
-      outcome = await this.#shared.pipeline.run(request, {
-        identity: this.identity,
-        transport: this.#transport.name,
-        clientName: this.hello.clientName,
-        clientVersion: this.hello.clientVersion,
-        requestId: `${this.#name}-${this.#started}`,
-        signal: call.controller.signal,
-      });
+      outcome = await this.#shared.pipeline.run(request, call);
     } catch (error) {
       this.#shared.log.error({ err: error }, 'the pipeline rejected, which it must not');
-      return this.#refuse(id, call, caller, toMillraceError(error));
+      return this.#refuse(id, call, onStart, toMillraceError(error));
     }
     this.#shared.metrics.operations.inc({ outcome: outcome.kind });
     if (this.#operations.get(id) !== call) return discard(outcome);
-    this.#settle(id, request, call, caller, outcome);
+    this.#settle(id, request, call, onStart, outcome);
   }
 
-  #settle(id: string, request: GraphqlRequest, call: PipelineCall, caller: Caller, outcome: OperationOutcome): void {
+  #settle(id: string, request: GraphqlRequest, call: PipelineCall, onStart: OnStart, outcome: OperationOutcome): void {
     switch (outcome.kind) {
       case 'result':
-        caller.onStart?.(null);
+        onStart?.(null);
         this.#outbox.write(this.#outbox.codec.next(id, Buffer.from(outcome.text), null));
         this.#outbox.write(this.#outbox.codec.complete(id));
-        return this.#finish(id, call, caller.onEnd);
+        return this.#finish(id, call);
       case 'refused':
-        return this.#refuseWith(id, call, caller, { errors: outcome.errors, status: outcome.status });
+        return this.#refuseWith(id, call, onStart, { errors: outcome.errors, status: outcome.status });
       case 'live':
       case 'stream':
-        return this.#subscribe(id, request, call, caller, outcome);
+        return this.#subscribe(id, request, call, onStart, outcome);
     }
   }
 
@@ -210,7 +239,7 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
     id: string,
     request: GraphqlRequest,
     call: PipelineCall,
-    caller: Caller,
+    onStart: OnStart,
     outcome: Extract<OperationOutcome, { kind: 'live' | 'stream' }>,
   ): void {
     const { subscriptionsPerSession } = this.#shared.limits;
@@ -220,27 +249,26 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
         liveErrors.SUBSCRIPTIONS_EXHAUSTED,
         `the connection has ${subscriptionsPerSession} subscriptions already`,
       );
-      return this.#refuse(id, call, caller, error);
+      return this.#refuse(id, call, onStart, error);
     }
     if (outcome.kind === 'stream') {
-      caller.onStart?.(null);
-      const pump: StreamPump = new StreamPump(this.#outbox, id, outcome.results, () => this.#finish(id, pump, caller.onEnd));
+      onStart?.(null);
+      const pump = new StreamPump(this.#outbox, id, outcome.results, this);
       this.#replace(id, pump);
       void pump.run();
       return;
     }
-    this.#subscribeLive(id, request, call, caller, outcome);
+    this.#subscribeLive(id, request, call, onStart, outcome);
   }
 
   #subscribeLive(
     id: string,
     request: GraphqlRequest,
     call: PipelineCall,
-    caller: Caller,
+    onStart: OnStart,
     outcome: Extract<OperationOutcome, { kind: 'live' }>,
   ): void {
     const { operation, plan, variables, lease } = outcome;
-    const { onEnd } = caller;
     let started = false;
     try {
       const subscription = this.#shared.live.subscribe({
@@ -253,18 +281,15 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
         outbox: this.#outbox,
         operationId: id,
         lastCursor: request.lastCursor,
-        onEnd: () => {
-          const present = this.#operations.get(id);
-          if (present) this.#finish(id, present, onEnd);
-        },
+        owner: this,
       });
       started = true;
       this.#replace(id, subscription);
-      caller.onStart?.(null);
+      onStart?.(null);
     } catch (error) {
       // What the transport throws from `onStart` is not a refusal.
       if (started) throw error;
-      this.#refuse(id, call, caller, toMillraceError(error));
+      this.#refuse(id, call, onStart, toMillraceError(error));
     }
   }
 
@@ -273,26 +298,32 @@ export class LiveSession implements Session, WheelEntry, OutboxObserver {
     this.#subscriptions += 1;
   }
 
-  #refuse(id: string, operation: Operation, caller: Caller, error: MillraceError): void {
+  #refuse(id: string, operation: Operation, onStart: OnStart, error: MillraceError): void {
     if (error.spec.class === 'internal') this.#shared.log.error({ err: error.cause ?? error }, 'an operation could not be started');
-    this.#refuseWith(id, operation, caller, { errors: errorsText(error), status: error.spec.http });
+    this.#refuseWith(id, operation, onStart, { errors: errorsText(error), status: error.spec.http });
   }
 
-  #refuseWith(id: string, operation: Operation, caller: Caller, refusal: Refusal): void {
+  #refuseWith(id: string, operation: Operation, onStart: OnStart, refusal: Refusal): void {
     if (this.#operations.get(id) !== operation) return;
-    if (caller.onStart) caller.onStart(refusal);
+    if (onStart) onStart(refusal);
     else this.#outbox.write(this.#outbox.codec.error(id, refusal.errors));
-    this.#finish(id, operation, caller.onEnd);
+    this.#finish(id, operation);
   }
 
-  #finish(id: string, operation: Operation, onEnd: () => void): void {
+  subscriptionEnded(id: string, subscription: LiveSubscription): void {
+    this.#finish(id, subscription);
+  }
+
+  #finish(id: string, operation: Operation): void {
     if (this.#operations.get(id) !== operation) return;
+    const onEnd = this.#onEnds?.get(id);
     this.#forget(id, operation);
-    onEnd();
+    onEnd?.();
   }
 
   #forget(id: string, operation: Operation): void {
     this.#operations.delete(id);
+    this.#onEnds?.delete(id);
     if (!(operation instanceof PipelineCall)) this.#subscriptions -= 1;
     if (this.#operations.size === 0) this.#idleSince = this.#shared.clock.monotonic();
   }

@@ -69,7 +69,7 @@ it('delivers carried and enriched selections, filters, resumes by cursor and tel
       outbox: new Outbox(transport, 1_000_000),
       operationId: '1',
       lastCursor: null,
-      onEnd: () => {},
+      owner: { subscriptionEnded: () => {} },
     });
     return { transport, subscription };
   };

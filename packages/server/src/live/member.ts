@@ -12,6 +12,12 @@ export interface LiveSubscription {
   stop(): void;
 }
 
+/** Whose subscription it is. One object for all of a connection's, so that none needs a closure of its own. */
+export interface SubscriptionOwner {
+  /** `subscription` ended by itself and has written its last frame. Not called after `stop`. */
+  subscriptionEnded(operationId: string, subscription: LiveSubscription): void;
+}
+
 /**
  * One subscription: the one object that exists for each, so it holds as little as it can. States: spec/delivery.md section 8.
  * `epoch` and `offset` are the position up to which it is done; while live they are kept by deliveries and may lag behind events that
@@ -23,7 +29,7 @@ export class Member implements LiveSubscription, DrainWaiter {
   readonly operationId: string;
   /** Of the frame cache. */
   readonly slot: number;
-  readonly #onEnd: () => void;
+  readonly #owner: SubscriptionOwner;
   group: Group;
   state: SubscriptionState = 'starting';
   /** Empty: no position yet, it starts where the channel is when it has been attached. */
@@ -34,13 +40,13 @@ export class Member implements LiveSubscription, DrainWaiter {
   /** Waits for or is being served by the catch-up scheduler; owned by it. */
   scheduled = false;
 
-  constructor(group: Group, outbox: Outbox, identity: Identity, operationId: string, slot: number, onEnd: () => void) {
+  constructor(group: Group, outbox: Outbox, identity: Identity, operationId: string, slot: number, owner: SubscriptionOwner) {
     this.group = group;
     this.outbox = outbox;
     this.identity = identity;
     this.operationId = operationId;
     this.slot = slot;
-    this.#onEnd = onEnd;
+    this.#owner = owner;
   }
 
   /** The channel is attached. `position` is where to start. */
@@ -102,7 +108,7 @@ export class Member implements LiveSubscription, DrainWaiter {
     if (!this.#leave('failed')) return;
     this.group.feed.context.metrics.refused.inc({ code: error.code });
     this.outbox.write(this.outbox.codec.error(this.operationId, errorsText(error)));
-    this.#onEnd();
+    this.#owner.subscriptionEnded(this.operationId, this);
   }
 
   onDrained(): void {

@@ -23,28 +23,27 @@ function holds({ low, high, lowOpen, highOpen }: NumericRange, value: number): b
   return (lowOpen ? value > low : value >= low) && (highOpen ? value < high : value <= high);
 }
 
-function stabbed(index: RangeIndex<number>, value: number): Set<number> {
+function stabbed(index: RangeIndex, value: number): Set<number> {
   const out = new Set<number>();
   index.stab(value, (item) => out.add(item));
   return out;
 }
 
 describe('the index of intervals', () => {
-  it('misses no interval that holds the value, while intervals come and go', () => {
+  it('visits exactly the intervals that hold the value, while intervals come and go', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(range, fc.boolean()), { maxLength: 60 }),
         fc.array(finite, { minLength: 1, maxLength: 10 }),
         (ranges, values) => {
-          const index = new RangeIndex<number>();
+          const index = new RangeIndex();
           for (const [at, [one]] of ranges.entries()) index.add(one, at);
           const check = (present: (at: number) => boolean): void => {
             // Ends of intervals are where mistakes sit.
             for (const value of [...values, ...ranges.flatMap(([one]) => [one.low, one.high]).filter(Number.isFinite)]) {
               const found = stabbed(index, value);
               for (const [at, [one]] of ranges.entries()) {
-                if (present(at) && holds(one, value)) expect(found).toContain(at);
-                if (!present(at)) expect(found).not.toContain(at);
+                expect(found.has(at)).toBe(present(at) && holds(one, value));
               }
             }
           };
@@ -59,8 +58,8 @@ describe('the index of intervals', () => {
     );
   });
 
-  it('visits few in vain among many, whatever their widths', () => {
-    const index = new RangeIndex<number>();
+  it('visits no other among many, whatever their widths', () => {
+    const index = new RangeIndex();
     const ranges: NumericRange[] = Array.from({ length: 20_000 }, (_, at) => ({
       low: at,
       high: at + (at % 100) * (at % 7 === 0 ? 10 : 0.01),
@@ -72,7 +71,7 @@ describe('the index of intervals', () => {
       const matching = ranges.filter((one) => holds(one, value)).length;
       let visited = 0;
       index.stab(value, () => (visited += 1));
-      expect(visited).toBeLessThanOrEqual(4 * matching + 20);
+      expect(visited).toBe(matching);
     }
   });
 });

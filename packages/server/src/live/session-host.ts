@@ -156,7 +156,7 @@ class Host implements LiveSessionHost {
 
   #ended(session: LiveSession): void {
     if (!this.#sessions.delete(session)) return;
-    this.#addresses.remove(session.hello.address);
+    this.#addresses.remove(session.address);
     this.#options.live.sessions.remove(tenantKey(session.identity));
   }
 

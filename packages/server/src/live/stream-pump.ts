@@ -1,4 +1,5 @@
 import { errorsText } from './error-text.ts';
+import type { SubscriptionOwner } from './member.ts';
 import type { DrainWaiter, Outbox } from './outbox.ts';
 
 /**
@@ -9,15 +10,15 @@ export class StreamPump implements DrainWaiter {
   readonly #outbox: Outbox;
   readonly #operationId: string;
   readonly #results: AsyncIterator<string>;
-  readonly #onEnd: () => void;
+  readonly #owner: SubscriptionOwner;
   #stopped = false;
   #resume: (() => void) | null = null;
 
-  constructor(outbox: Outbox, operationId: string, results: AsyncIterable<string>, onEnd: () => void) {
+  constructor(outbox: Outbox, operationId: string, results: AsyncIterable<string>, owner: SubscriptionOwner) {
     this.#outbox = outbox;
     this.#operationId = operationId;
     this.#results = results[Symbol.asyncIterator]();
-    this.#onEnd = onEnd;
+    this.#owner = owner;
   }
 
   /** Never rejects. */
@@ -40,7 +41,7 @@ export class StreamPump implements DrainWaiter {
     }
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#onEnd();
+    this.#owner.subscriptionEnded(this.#operationId, this);
   }
 
   /** Silent. Closes the upstream. */

@@ -12,7 +12,7 @@ import { liveEvent } from './testing.ts';
 const layout = new FieldLayout(testType);
 
 class Entry implements Indexed {
-  stamp = 0;
+  slot = -1;
   readonly matcher: Matcher;
 
   constructor(matcher: Matcher) {

@@ -106,7 +106,7 @@ describe('tenants, users and visibilities', () => {
                 outbox: new Outbox(transport, 1_000_000),
                 operationId: '1',
                 lastCursor: null,
-                onEnd: () => {},
+                owner: { subscriptionEnded: () => {} },
               });
             } catch (error) {
               if (!(error instanceof MillraceError)) throw error;

@@ -73,6 +73,27 @@ export const registryErrors = defineErrors({
     meaning: 'A stored or received release does not fit its digest or has an unknown format.',
     action: 'Fetch it again; if it lasts, push any schema again so that a new release is made.',
   },
+  REGISTRY_DRAINING: {
+    class: 'limit',
+    http: 503,
+    retryable: true,
+    meaning: 'This process of the registry is ending and lets nobody follow the releases any more.',
+    action: 'Follow another process of the registry.',
+  },
+  REGISTRY_UNREACHABLE: {
+    class: 'upstream',
+    http: 503,
+    retryable: true,
+    meaning: 'A process of the registry cannot be reached, or fell silent.',
+    action: 'Nothing is lost: the last good release is served. Look after the registry, or after `registry.urls`.',
+  },
+  REGISTRY_REFUSED: {
+    class: 'upstream',
+    http: 502,
+    retryable: true,
+    meaning: 'What is found at the address of the registry refuses to give the release, or is no registry.',
+    action: 'Check `registry.urls`, and that `registry.token` has the permission registry:read.',
+  },
   SUPERGRAPH_CONFIG_INVALID: {
     class: 'setup',
     http: 400,

@@ -18,3 +18,14 @@ export function createRegistryMetrics(metrics: Metrics) {
     requests: metrics.counter('registry_requests_total', 'HTTP requests by path and status', ['path', 'status']),
   };
 }
+
+export type RemoteReleasesMetrics = ReturnType<typeof createRemoteReleasesMetrics>;
+
+export function createRemoteReleasesMetrics(metrics: Metrics) {
+  return {
+    connected: metrics.gauge('registry_followed', '1 while the releases of a registry process are followed'),
+    releases: metrics.counter('registry_followed_releases_total', 'Releases taken from the registry'),
+    failures: metrics.counter('registry_followed_failures_total', 'Connections to the registry that failed or ended'),
+    keepFailures: metrics.counter('registry_followed_keep_failures_total', 'Releases that could not be written to the data folder'),
+  };
+}

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Authenticator, Identity } from '../access/identity.ts';
 import { demand, type Permission } from '../access/permissions.ts';
 import { MillraceError, toMillraceError } from '../kit/errors.ts';
+import { registryErrors } from './errors.ts';
 import type { Registry } from './registry.ts';
 import { ReleaseWatch } from './release-watch.ts';
 import { type Answer, matchRoute, type Route } from './rest-routes.ts';
@@ -55,7 +56,11 @@ class RestHandler implements RegistryHandler {
     if (route.kind === 'health') return this.#health();
     if (route.permission === null) return route.run({ registry: this.#registry, req, url, parameter, actor: '' });
     const identity = await this.#identify(req, route.permission);
-    if (route.kind === 'watch') return { kind: 'watch', identity };
+    if (route.kind === 'watch') {
+      // Whoever came now would hear nothing and never be ended: those who followed have been sent to another process.
+      if (this.#terminated) throw new MillraceError(registryErrors.REGISTRY_DRAINING, 'this process of the registry is ending');
+      return { kind: 'watch', identity };
+    }
     const actor = identity.kind === 'user' ? `${identity.tenant}/${identity.user}` : 'anonymous';
     return route.run({ registry: this.#registry, req, url, parameter, actor });
   }

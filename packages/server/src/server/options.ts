@@ -265,7 +265,7 @@ export const options = {
     compression: option({
       kind: boolean(),
       default: false,
-      doc: 'permessage-deflate with bounded memory. Costs CPU per connection; frames shared by a group are compressed for each member again.',
+      doc: 'permessage-deflate without a context between messages. Each different message of 1 KiB or more is compressed once, about 100 µs, for everybody who gets it.',
     }),
     maxMessageBytes: option({
       kind: size({ min: KIB, max: 64 * MIB }),

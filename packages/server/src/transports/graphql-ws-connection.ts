@@ -1,8 +1,7 @@
 import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
 import { closeReasons } from '../live/close-reasons.ts';
 import type { Session, SessionHost } from '../live/session.ts';
-import type { CloseReason, Transport } from '../live/transport.ts';
+import type { CloseReason, FrameCodec, Transport } from '../live/transport.ts';
 import { toMillraceError } from '../kit/errors.ts';
 import type { JsonObject } from '../kit/json.ts';
 import type { Logger } from '../kit/log.ts';
@@ -13,15 +12,16 @@ import { ACK_FRAME, graphqlWsCodec, pongFrame } from './graphql-ws-codec.ts';
 import { authorizationOf, badRequest, type Decision, decide, fitReason, parseMessage, type Phase } from './graphql-ws-protocol.ts';
 import type { GraphqlWsOptions } from './graphql-ws.ts';
 import type { TransportsMetrics } from './metrics.ts';
-import type { TurnWriter } from './turn.ts';
-import { eachPayload, PING_FRAME } from './ws-frame.ts';
+import type { Violation } from './websocket/frame-reader.ts';
+import { WebSocketConnection, type WebSocketShared } from './websocket/web-socket.ts';
+import { PING_FRAME } from './ws-frame.ts';
 
 /** What all connections of a server share, so that each holds one reference instead of ten. */
 export type GraphqlWsShared = {
   readonly host: SessionHost;
   readonly options: GraphqlWsOptions;
   readonly wheel: Wheel;
-  readonly turn: TurnWriter;
+  readonly sockets: WebSocketShared;
   readonly metrics: TransportsMetrics;
   readonly log: Logger;
 };
@@ -29,86 +29,95 @@ export type GraphqlWsShared = {
 /** What the upgrade request told, needed until connection_init. */
 export type UpgradeFacts = { readonly authorization: string | undefined; readonly client: ClientInfo; readonly address: string };
 
-const EMPTY = Buffer.alloc(0);
-
 /** One graphql-transport-ws connection: carries out what graphql-ws-protocol.ts decides. */
-export class GraphqlWsConnection implements Transport, WheelEntry {
-  readonly name = 'ws';
-  readonly codec = graphqlWsCodec;
+export class GraphqlWsConnection extends WebSocketConnection implements Transport, WheelEntry {
   wheelSlot = -1;
   wheelRounds = 0;
 
   readonly #shared: GraphqlWsShared;
-  readonly #ws: WebSocket;
-  readonly #socket: Duplex;
-  readonly #compressed: boolean;
   #slot: ConnectionSlot | null = null;
   #facts: UpgradeFacts | null;
   #phase: Phase = 'waiting';
   #session: Session | null = null;
-  /** Active operations with the callback that ends each: a late end of an earlier operation must not free an id used again. */
-  readonly #operations = new Map<string, () => void>();
   #messagesBeforeAck = 0;
   #pongBytes = 0;
   #heard = false;
   #keepAlive: 'idle' | 'awaiting' | 'answered' = 'idle';
   #closeLabel = 'client';
-  #onDrain: (() => void) | null = null;
 
-  constructor(shared: GraphqlWsShared, ws: WebSocket, socket: Duplex, facts: UpgradeFacts) {
+  constructor(shared: GraphqlWsShared, socket: Duplex, compressed: boolean, facts: UpgradeFacts) {
+    super(socket, shared.sockets, compressed);
     this.#shared = shared;
-    this.#ws = ws;
-    this.#socket = socket;
-    this.#compressed = ws.extensions.includes('permessage-deflate');
     this.#facts = facts;
   }
 
-  /** Takes the connection into service. */
-  open(slot: ConnectionSlot, acceptable: boolean): void {
+  get name(): 'ws' {
+    return 'ws';
+  }
+
+  get codec(): FrameCodec {
+    return graphqlWsCodec;
+  }
+
+  /** Takes the connection into service. `head` are bytes that came with the upgrade request. */
+  open(slot: ConnectionSlot, acceptable: boolean, head: Buffer): void {
     this.#slot = slot;
     this.#shared.wheel.schedule(this, this.#shared.options.initTimeoutMs);
     if (!acceptable) this.close(closeReasons.subprotocolNotAcceptable);
+    this.listen(head);
   }
 
   // ---- received -------------------------------------------------------------------------------------------------------------
 
+  protected onText(data: Buffer): void {
+    this.#take(data);
+  }
+
+  protected onBinary(): void {
+    this.#take(null);
+  }
+
   /** Never throws: an exception here would end the process for the sake of one client. */
-  onMessage(data: Buffer, isBinary: boolean): void {
+  #take(text: Buffer | null): void {
     if (this.#phase === 'closed') return;
-    this.onSignOfLife(true);
+    this.#heard = true;
+    this.onControl();
     try {
-      this.#receive(data, isBinary);
+      this.#receive(text);
     } catch (thrown) {
       this.#shared.log.error({ err: thrown }, 'a message could not be handled');
       this.close(closeReasons.internal);
     }
   }
 
-  #receive(data: Buffer, isBinary: boolean): void {
+  #receive(text: Buffer | null): void {
     const limits = this.#shared.options.protocol;
     if (this.#phase !== 'ready' && ++this.#messagesBeforeAck > limits.maxMessagesBeforeAck) {
       return this.close(badRequest('too many messages before the connection is acknowledged'));
     }
-    const message = isBinary
-      ? ({ type: 'invalid', why: 'binary messages are not part of the protocol' } as const)
-      : parseMessage(data.toString('utf8'), limits);
+    const message =
+      text === null
+        ? ({ type: 'invalid', why: 'binary messages are not part of the protocol' } as const)
+        : parseMessage(text.toString('utf8'), limits);
     this.#shared.metrics.messages.inc({ type: message.type });
-    this.#act(decide(this.#phase, message, (id) => this.#operations.has(id)));
+    this.#act(decide(this.#phase, message, (id) => this.#session?.has(id) ?? false));
   }
 
   /** Any frame shows that the peer is there; only messages put off the next ping. */
-  onSignOfLife(message: boolean): void {
-    if (message) this.#heard = true;
+  protected onControl(): void {
     if (this.#keepAlive === 'awaiting') this.#keepAlive = 'answered';
   }
 
-  /** The library found a broken frame and closes with the code that RFC 6455 gives it. */
-  onError(code: string | undefined): void {
-    this.#closeLabel = code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH' ? closeReasons.messageTooBig.label : 'protocol_error';
-    this.#end();
+  protected onBroken(violation: Violation): void {
+    this.#closeLabel = violation.code === closeReasons.messageTooBig.code ? closeReasons.messageTooBig.label : 'protocol_error';
+    this.#leave();
   }
 
-  onClose(): void {
+  protected onLeaving(): void {
+    this.#leave();
+  }
+
+  protected onClosed(): void {
     this.#end();
     this.#shared.wheel.cancel(this);
     this.#slot?.release(this.#closeLabel);
@@ -123,9 +132,8 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
         void this.#authenticate(decision.payload);
         return;
       case 'start':
-        return this.#start(decision);
+        return this.#session?.start(decision.id, decision.request);
       case 'stop':
-        this.#operations.delete(decision.id);
         this.#session?.stop(decision.id);
         return;
       case 'pong':
@@ -173,62 +181,35 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
     this.close(closeReasons.internal);
   }
 
-  #start(decision: Decision & { kind: 'start' }): void {
-    const { id } = decision;
-    const onEnd = (): void => {
-      if (this.#operations.get(id) === onEnd) this.#operations.delete(id);
-    };
-    this.#operations.set(id, onEnd);
-    this.#session!.start(id, decision.request, onEnd);
+  #pong(payload: JsonObject | null): void {
+    this.answerPing(pongFrame(payload === null ? null : JSON.stringify(payload)));
   }
 
   /** Pongs are the only bytes that a client can ask for without a session's limits, so they have their own. */
-  #pong(payload: JsonObject | null): void {
-    const frame = pongFrame(payload === null ? null : JSON.stringify(payload));
+  protected answerPing(frame: Buffer): void {
     if (this.bufferedBytes() === 0) this.#pongBytes = 0;
     this.#pongBytes += frame.length;
     if (this.#pongBytes > this.#shared.options.maxPongBacklogBytes) return this.close(closeReasons.tooSlow);
-    this.write(frame);
+    this.send(frame);
   }
 
   // ---- sent -----------------------------------------------------------------------------------------------------------------
 
   write(frame: Buffer): void {
-    if (this.#phase === 'closed' || this.#ws.readyState !== WebSocket.OPEN) return;
-    if (this.#compressed) return eachPayload(frame, (payload) => this.#ws.send(payload, { binary: false }, this.#flushed));
-    if (this.#socket.writableCorked === 0) this.#shared.turn.cork(this.#socket);
-    this.#socket.write(frame);
+    if (this.#phase !== 'closed') this.sendFrames(frame);
   }
-
-  bufferedBytes(): number {
-    return this.#compressed ? this.#ws.bufferedAmount : this.#socket.writableLength;
-  }
-
-  onDrain(listener: () => void): void {
-    this.#onDrain = listener;
-    // An empty write goes through the same queue as the frames, so its callback comes when all before it have left. The stream's own
-    // `drain` event would not do: it comes only after the high-water mark was passed.
-    if (!this.#compressed) this.#socket.write(EMPTY, this.#flushed);
-    else if (this.#ws.bufferedAmount === 0) queueMicrotask(this.#flushed);
-  }
-
-  readonly #flushed = (): void => {
-    const listener = this.#onDrain;
-    if (!listener || this.#phase === 'closed') return;
-    if (this.bufferedBytes() > 0) {
-      if (!this.#compressed) this.#socket.write(EMPTY, this.#flushed);
-      return;
-    }
-    this.#onDrain = null;
-    listener();
-  };
 
   close(reason: CloseReason): void {
     if (this.#phase === 'closed') return;
     this.#closeLabel = reason.label;
+    this.#leave();
+    this.closeWith(reason.code, reason.reason);
+  }
+
+  /** From here on it has so long to close. */
+  #leave(): void {
     this.#end();
     this.#shared.wheel.schedule(this, this.#shared.options.closeTimeoutMs);
-    this.#ws.close(reason.code, reason.reason);
   }
 
   /** Nothing is written or read from here on, and the session's work stops. */
@@ -236,8 +217,7 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
     if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#facts = null;
-    this.#onDrain = null;
-    this.#operations.clear();
+    this.forgetDrain();
     this.#session?.end();
     this.#session = null;
   }
@@ -254,7 +234,7 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
         return this.#keepAliveDue();
       case 'closed':
         // The peer does not finish the close handshake.
-        return this.#ws.terminate();
+        return this.terminate();
     }
   }
 
@@ -272,13 +252,8 @@ export class GraphqlWsConnection implements Transport, WheelEntry {
           return wheel.schedule(this, options.keepAliveMs);
         }
         this.#keepAlive = 'awaiting';
-        this.#ping();
+        this.send(PING_FRAME);
         return wheel.schedule(this, options.pongTimeoutMs);
     }
-  }
-
-  #ping(): void {
-    if (this.#compressed) this.#ws.ping();
-    else this.write(PING_FRAME);
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type PerMessageDeflateOptions, type RawData, WebSocket, WebSocketServer } from 'ws';
 import type { Clock } from '../kit/clock.ts';
 import { MillraceError } from '../kit/errors.ts';
 import { refuseUpgrade } from '../kit/http-message.ts';
@@ -14,7 +14,9 @@ import { transportsErrors } from './errors.ts';
 import { GraphqlWsConnection, type GraphqlWsShared } from './graphql-ws-connection.ts';
 import { PROTOCOL_LIMITS, type ProtocolLimits } from './graphql-ws-protocol.ts';
 import type { TransportsMetrics } from './metrics.ts';
-import { TurnWriter } from './turn.ts';
+import { handshakeOf } from './websocket/handshake.ts';
+import { SocketTurn } from './websocket/turn-socket.ts';
+import { sharedWebSockets } from './websocket/web-socket.ts';
 
 /** Normative: spec/protocol.md section 3. Times in ms, sizes in bytes. */
 export type GraphqlWsOptions = {
@@ -28,7 +30,7 @@ export type GraphqlWsOptions = {
   readonly pongTimeoutMs: number;
   readonly closeTimeoutMs: number;
   readonly maxPongBacklogBytes: number;
-  /** Costs about 300 µs and tens of kilobytes per message and connection: for slow mobile links, not by default. */
+  /** Every different frame is compressed once, whoever gets it; about 100 µs each. For slow mobile links, not by default. */
   readonly compression: boolean;
   readonly protocol: ProtocolLimits;
 };
@@ -64,40 +66,16 @@ export interface GraphqlWsTransport {
 
 const SUBPROTOCOL = 'graphql-transport-ws';
 
-/** Bounded: no context is kept between messages, small windows, few at a time. ws bounds inflated messages by maxPayload. */
-const DEFLATE: PerMessageDeflateOptions = {
-  threshold: 1_024,
-  serverNoContextTakeover: true,
-  clientNoContextTakeover: true,
-  serverMaxWindowBits: 11,
-  concurrencyLimit: 10,
-  zlibDeflateOptions: { level: 3, memLevel: 5 },
-};
-
-/** The connection travels on the socket object, so that event handlers are shared functions instead of closures per connection. */
-class ClientSocket extends WebSocket {
-  connection: GraphqlWsConnection | null = null;
-}
+/** A message in more pieces than this is no message: RFC 6455 section 10.4 leaves the limit to the implementation. */
+const MAX_FRAGMENTS = 4_096;
 
 export function createGraphqlWs(deps: TransportDeps, options: Partial<GraphqlWsOptions> = {}): GraphqlWsTransport {
   const settings: GraphqlWsOptions = { ...GRAPHQL_WS_DEFAULTS, ...options };
   const { host, wheel, metrics, log } = deps;
-  const shared: GraphqlWsShared = { host, options: settings, wheel, turn: new TurnWriter(), metrics, log };
+  const sockets = sharedWebSockets(new SocketTurn(), { maxMessageBytes: settings.maxMessageBytes, maxFragments: MAX_FRAGMENTS });
+  const shared: GraphqlWsShared = { host, options: settings, wheel, sockets, metrics, log };
   const addressOf = deps.addressOf ?? socketAddress;
-  const server = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    WebSocket: ClientSocket,
-    maxPayload: settings.maxMessageBytes,
-    perMessageDeflate: settings.compression ? DEFLATE : false,
-    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
-  });
-  server.on('wsClientError', (error, socket, req) => {
-    log.debug({ err: error, address: addressOf(req) }, 'a WebSocket handshake was malformed');
-    metrics.refused.inc({ protocol: 'ws', code: 'HANDSHAKE' });
-    refuseUpgrade(socket, 400, 'text/plain; charset=utf-8', '');
-  });
-
+  const agreed = { subprotocol: SUBPROTOCOL, compression: settings.compression };
   return {
     handleUpgrade(req, socket, head) {
       const address = addressOf(req);
@@ -106,13 +84,19 @@ export function createGraphqlWs(deps: TransportDeps, options: Partial<GraphqlWsO
         metrics.refused.inc({ protocol: 'ws', code: refusal.code });
         return refuse(socket, refusal);
       }
-      server.handleUpgrade(req, socket, head, (ws) => {
-        const facts = { authorization: req.headers.authorization, client: clientInfoOfHeaders(req), address };
-        const connection = new GraphqlWsConnection(shared, ws, socket, facts);
-        ws.connection = connection;
-        ws.on('message', onMessage).on('ping', onControl).on('pong', onControl).on('error', onError).on('close', onClose);
-        connection.open(deps.connections.add(connection, 'ws', address), ws.protocol === SUBPROTOCOL);
-      });
+      const handshake = handshakeOf(req, agreed);
+      if (handshake.kind === 'refused') {
+        log.debug({ why: handshake.why, address }, 'a WebSocket handshake was malformed');
+        metrics.refused.inc({ protocol: 'ws', code: 'HANDSHAKE' });
+        return refuseUpgrade(socket, handshake.status, 'text/plain; charset=utf-8', handshake.why, handshake.headers);
+      }
+      // The client may have gone while its request was on the way.
+      if (!socket.readable || !socket.writable) return void socket.destroy();
+      if (socket instanceof Socket) socket.setTimeout(0).setNoDelay(true);
+      socket.write(handshake.response);
+      const facts = { authorization: req.headers.authorization, client: clientInfoOfHeaders(req), address };
+      const connection = new GraphqlWsConnection(shared, socket, handshake.compression, facts);
+      connection.open(deps.connections.add(connection, 'ws', address), handshake.subprotocol, head);
     },
   };
 }
@@ -134,21 +118,4 @@ function refusalOf(deps: TransportDeps, req: IncomingMessage, address: string): 
 function refuse(socket: Duplex, { spec, code, message }: MillraceError): void {
   const body = JSON.stringify({ error: { code, message } });
   refuseUpgrade(socket, spec.http, 'application/json; charset=utf-8', body, spec.retryable ? { 'retry-after': '5' } : {});
-}
-
-function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
-  // `binaryType` stays at its default, so data is a Buffer.
-  (this as ClientSocket).connection?.onMessage(data as Buffer, isBinary);
-}
-
-function onControl(this: WebSocket): void {
-  (this as ClientSocket).connection?.onSignOfLife(false);
-}
-
-function onError(this: WebSocket, error: Error & { code?: string }): void {
-  (this as ClientSocket).connection?.onError(error.code);
-}
-
-function onClose(this: WebSocket): void {
-  (this as ClientSocket).connection?.onClose();
 }

@@ -74,14 +74,18 @@ export class FakeSession implements Session {
     return this.running.size;
   }
 
-  start(id: string, request: GraphqlRequest, onEnd: () => void, onStart?: (refused: Refusal | null) => void): void {
+  has(id: string): boolean {
+    return this.running.has(id);
+  }
+
+  start(id: string, request: GraphqlRequest, onEnd: (() => void) | null = null, onStart?: (refused: Refusal | null) => void): void {
     const running: Running = { id, request, stopped: false };
     this.running.set(id, running);
     this.started.push(running);
     this.#notify();
     void this.#run(running, onStart ?? null).finally(() => {
       if (this.running.get(id) === running) this.running.delete(id);
-      onEnd();
+      onEnd?.();
       this.#notify();
     });
   }
