@@ -6,7 +6,6 @@ import { registrySource } from '../registry/source.ts';
 import { openPostgresStore } from '../registry/postgres-store.ts';
 import { openSqliteStore } from '../registry/sqlite-store.ts';
 import type { RegistryStore } from '../registry/store.ts';
-import { composeRelease } from '../supergraph/compose.ts';
 import { type ManagedGenerations, createGenerations } from '../supergraph/generations.ts';
 import { createSupergraphMetrics } from '../supergraph/metrics.ts';
 import type { Release } from '../supergraph/release.ts';
@@ -19,10 +18,10 @@ export async function openGraph(base: Base): Promise<Graph> {
   const { clock, log, metrics, closing, config, rooms } = base;
   const store = await openStore(base);
   closing.defer(() => store.close());
-  const compose = async (services: Parameters<typeof composeRelease>[0]) => composeRelease(services);
   const registry = await openRegistry({
     store,
-    compose,
+    // Loaded with the first push that changes something: a process that starts with what it had has no use for it.
+    compose: async (services) => (await import('../supergraph/compose.ts')).composeRelease(services),
     clock,
     log,
     metrics,

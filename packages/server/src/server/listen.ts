@@ -23,6 +23,10 @@ export function listen(host: string, port: number, handler: RequestListener): Pr
 export function closeListener({ server }: Listener, graceMs: number): Promise<void> {
   return new Promise((resolve) => {
     const force = setTimeout(() => server.closeAllConnections(), graceMs);
+    // Node closes idle connections only: one that is never idle would go on for all of the grace.
+    server.prependListener('request', (_req, res) => {
+      res.shouldKeepAlive = false;
+    });
     server.close(() => {
       clearTimeout(force);
       resolve();

@@ -1,0 +1,5 @@
+import { runnable, type RunnableFault } from '../lib/run.ts';
+import { diskFull } from './disk-full.ts';
+import { oneProcessFaults } from './one-process.ts';
+
+export const faults: readonly RunnableFault[] = [...oneProcessFaults.map(runnable), runnable(diskFull)];
