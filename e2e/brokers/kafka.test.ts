@@ -9,8 +9,11 @@ let server: string;
 const deals = `deals-${randomUUID()}`;
 const posts = `posts-${randomUUID()}`;
 
-async function produce(topic: string, messages: readonly { readonly key: string; readonly value: string; readonly headers?: Record<string, string> }[]): Promise<void> {
-  const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({ clientId: 'crm', bootstrapBrokers: [server] });
+async function produce(
+  topic: string,
+  messages: readonly { readonly key: string; readonly value: string; readonly headers?: Record<string, string> }[],
+): Promise<void> {
+  const producer = new Producer({ clientId: 'crm', bootstrapBrokers: [server] });
   try {
     await producer.send({
       messages: messages.map(({ key, value, headers = {} }) => ({
@@ -34,7 +37,9 @@ describe.skipIf(!available('kafka'))('millrace serve with Kafka', () => {
   });
 
   it('brings what is produced to Kafka to a socket, in plain JSON and as a binary CloudEvent', async () => {
-    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server], group: deals, topics: [{ name: deals, as: 'main:deals' }] }]);
+    await using served = await serve([
+      { name: 'main', type: 'kafka', servers: [server], group: deals, topics: [{ name: deals, as: 'main:deals' }] },
+    ]);
     const inbox = await subscribe(served, 'main:deals');
     await produce(deals, [
       { key: '1', value: deal(1) },
@@ -52,7 +57,9 @@ describe.skipIf(!available('kafka'))('millrace serve with Kafka', () => {
   });
 
   it('appends what is posted for a topic of Kafka to Kafka, and absorbs what is posted twice', async () => {
-    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server], group: posts, topics: [{ name: posts, as: 'main:posts' }] }]);
+    await using served = await serve([
+      { name: 'main', type: 'kafka', servers: [server], group: posts, topics: [{ name: posts, as: 'main:posts' }] },
+    ]);
     const inbox = await subscribe(served, 'main:posts');
     const post = (n: number) =>
       fetch(`${served.addresses.events}?topic=main:posts`, {
@@ -66,7 +73,16 @@ describe.skipIf(!available('kafka'))('millrace serve with Kafka', () => {
   });
 
   it('keeps poison as dead letters, which the command line redrives once', async () => {
-    await using served = await serve([{ name: 'main', type: 'kafka', servers: [server], group: `${deals}-poison`, topics: [{ name: deals, as: 'main:deals' }], start: 'latest' }]);
+    await using served = await serve([
+      {
+        name: 'main',
+        type: 'kafka',
+        servers: [server],
+        group: `${deals}-poison`,
+        topics: [{ name: deals, as: 'main:deals' }],
+        start: 'latest',
+      },
+    ]);
     const inbox = await subscribe(served, 'main:deals');
     await produce(deals, [
       { key: '7', value: '{"id": 7' },
@@ -75,7 +91,8 @@ describe.skipIf(!available('kafka'))('millrace serve with Kafka', () => {
     await inbox.until((items) => items.some(({ dealEvent }) => dealEvent.deal.id === '8'));
     const run = (...args: string[]) =>
       cli([...args, '--json'], { env: { MILLRACE_ADMIN: served.addresses.admin, MILLRACE_TOKEN: served.token }, cwd: served.folder });
-    const listed = async () => JSON.parse((await run('dead-letters', 'list')).stdout) as { id: string; topic: string; code: string; position: string }[];
+    const listed = async () =>
+      JSON.parse((await run('dead-letters', 'list')).stdout) as { id: string; topic: string; code: string; position: string }[];
     let letters = await listed();
     while (letters.length === 0) letters = await listed();
     expect(letters).toMatchObject([{ topic: 'main:deals', code: 'JSON_INVALID' }]);

@@ -15,10 +15,14 @@ describe.skipIf(!available('rabbitmq'))('millrace serve with RabbitMQ', () => {
 
   it('brings what is published to an exchange, and what is posted, to a socket', async () => {
     const queue = { name, as: 'work:deals', bindings: [{ exchange, routingKey: 'deal.*' }], exchange, routingKey: 'deal.posted' };
-    await using served = await serve([{ name: 'work', type: 'rabbitmq', servers: [server], delivery: 'effectively-once', queues: [queue] }]);
+    await using served = await serve([
+      { name: 'work', type: 'rabbitmq', servers: [server], delivery: 'effectively-once', queues: [queue] },
+    ]);
     const inbox = await subscribe(served, 'work:deals');
     const connection = new Connection({ hosts: [server] });
-    await connection.createPublisher({ confirm: true }).send({ exchange, routingKey: 'deal.changed', contentType: 'application/json' }, Buffer.from(deal(1)));
+    await connection
+      .createPublisher({ confirm: true })
+      .send({ exchange, routingKey: 'deal.changed', contentType: 'application/json' }, Buffer.from(deal(1)));
     await connection.close();
     const posted = await fetch(`${served.addresses.events}?topic=work:deals`, {
       method: 'POST',

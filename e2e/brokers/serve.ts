@@ -20,11 +20,20 @@ export type Served = {
 export async function serve(brokers: readonly object[]): Promise<Served> {
   const folder = temporaryFolder();
   writeFileSync(join(folder.path, 'secret'), SECRET);
-  const config = { port: 0, log: { level: 'warn' }, drainWindow: 0, access: { issuers: [{ issuer: 'tests', secretFile: 'secret' }] }, brokers };
+  const config = {
+    port: 0,
+    log: { level: 'warn' },
+    drainWindow: 0,
+    access: { issuers: [{ issuer: 'tests', secretFile: 'secret' }] },
+    brokers,
+  };
   writeFileSync(join(folder.path, 'millrace.config.json'), JSON.stringify(config));
   const node = join(ROOT, 'node_modules/node/bin/node');
   const cli = join(ROOT, 'packages/server/src/cli/main.ts');
-  const child = spawn(node, [cli, 'serve', '--json', '--config', 'millrace.config.json'], { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(node, [cli, 'serve', '--json', '--config', 'millrace.config.json'], {
+    cwd: folder.path,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let log = '';
   child.stderr.on('data', (chunk: Buffer) => void (log = (log + chunk.toString()).slice(-100_000)));
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));

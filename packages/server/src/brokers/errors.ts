@@ -48,7 +48,8 @@ export const brokersErrors = defineErrors({
     http: 503,
     retryable: false,
     meaning: 'Records lie between the committed offset and what Kafka gave next: retention removed them unread, or the group was moved.',
-    action: 'Find out why the group fell behind. To go on without them, set `onLoss: continue` for the broker, or reset the offsets of the group.',
+    action:
+      'Find out why the group fell behind. To go on without them, set `onLoss: continue` for the broker, or reset the offsets of the group.',
   },
   TOPIC_UNKNOWN: {
     class: 'input',

@@ -20,7 +20,7 @@ export type KafkaOptions = {
   /** What to do when offsets were skipped unread. */
   readonly onLoss: 'stop' | 'continue';
   readonly tls: TlsOptions | null;
-  readonly sasl: Pick<SASLOptions, 'mechanism'> & { readonly username: string; readonly password: string } | null;
+  readonly sasl: (Pick<SASLOptions, 'mechanism'> & { readonly username: string; readonly password: string }) | null;
   readonly topics: readonly KafkaTopic[];
 };
 
@@ -30,7 +30,7 @@ export type KafkaTopic = {
   readonly as: string;
 };
 
-export type KafkaMessage = Message<Buffer, Buffer, Buffer, Buffer>;
+export type KafkaMessage = Message;
 
 /** What every client of the cluster is made with. Requests that a dead broker would keep for ever end after 10 s. */
 export function clientOptions({ name, servers, tls, sasl }: KafkaOptions, purpose: string): BaseOptions {
@@ -57,7 +57,7 @@ export function recordOf(message: KafkaMessage, as: string, attempt: number): So
     topic: as,
     key,
     headers,
-    value: (message.value as Buffer | undefined) ?? null,
+    value: message.value ?? null,
     timestamp: Number(message.timestamp),
     position: `${partition}/${message.offset}`,
     orderKey: key === null || key === '' ? partition : key,

@@ -65,7 +65,7 @@ async function besideOf(stack: AsyncDisposableStack): Promise<Beside> {
 
 /** Appends what is left until it is taken: a broker that was killed has answered nothing for a while. */
 async function produce(sink: KafkaSink, from: number, count: number): Promise<void> {
-  for (let next = from; next < from + count; ) {
+  for (let next = from; next < from + count;) {
     const size = Math.min(50, from + count - next);
     const batch = Array.from({ length: size }, (_, i) => sinkRecordOf(String(next + i), `k${(next + i) % KEYS}`));
     try {
@@ -149,13 +149,16 @@ describe.skipIf(!available('kafka'))('kafka under faults', () => {
     const source = await w.member({}, { start: 'latest' });
     await produce(w.sink, 300, 10);
     const ids: string[] = [];
-    while (ids.length < 10) ids.push(...(await source.pull(10)).map(({ value }) => JSON.parse(Buffer.from(value ?? '').toString()).event_id as string));
+    while (ids.length < 10)
+      ids.push(...(await source.pull(10)).map(({ value }) => JSON.parse(Buffer.from(value ?? '').toString()).event_id as string));
     expect(ids.map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 10 }, (_, i) => 300 + i));
   });
 
   it('says at the start what is wrong with the configuration', async () => {
     await using w = await world('consumer');
-    await expect(w.member({ patienceMs: 20_000 }, { topics: [{ name: 'no-such-topic', as: 'x' }] })).rejects.toMatchObject({ code: 'BROKER_SETUP' });
+    await expect(w.member({ patienceMs: 20_000 }, { topics: [{ name: 'no-such-topic', as: 'x' }] })).rejects.toMatchObject({
+      code: 'BROKER_SETUP',
+    });
     await expect(w.member({ patienceMs: 20_000 }, { servers: ['127.0.0.1:1'] })).rejects.toMatchObject({ code: 'BROKER_SETUP' });
   });
 });

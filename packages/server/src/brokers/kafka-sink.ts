@@ -10,7 +10,7 @@ const MAX_BATCH = 1_000;
 /** acks=all: every replica in sync has it. */
 const ALL = -1;
 
-type KafkaProducer = Producer<Buffer, Buffer, Buffer, Buffer>;
+type KafkaProducer = Producer;
 
 /** Appends to Kafka with acks=all and an idempotent producer, so that the client's own retries append once and in order. */
 export class KafkaSink implements EventSink {
@@ -64,13 +64,13 @@ export class KafkaSink implements EventSink {
   }
 
   #open(): KafkaProducer {
-    this.#producer ??= new Producer<Buffer, Buffer, Buffer, Buffer>({
+    this.#producer ??= new Producer({
       ...clientOptions(this.#kafka, 'sink'),
       idempotent: true,
       acks: ALL,
       // As the Java client does it: events of one key stand in one partition, whoever produced them. Those without go round.
       partitioner: (message, key) => (key === undefined ? this.#round++ & 0x7fffffff : compatibilityPartitioner(message, key)),
-    } as ConstructorParameters<typeof Producer<Buffer, Buffer, Buffer, Buffer>>[0]);
+    });
     return this.#producer;
   }
 

@@ -1,6 +1,6 @@
 import { Consumer, ListOffsetTimestamps, type MessagesStream } from '@platformatic/kafka';
 import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
-import type { Clock, Timer } from '../kit/clock.ts';
+import { type Clock, type Timer, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
@@ -13,6 +13,7 @@ import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
 import { type KafkaMessage, type KafkaOptions, clientOptions, recordOf } from './kafka-client.ts';
 import { LogPartition } from './log-partition.ts';
 import type { BrokersMetrics } from './metrics.ts';
+import { Pauses, inTime } from './patience.ts';
 
 export type KafkaSourceOptions = {
   readonly maxUnsettled: number;
@@ -42,13 +43,15 @@ const PARTITION_BYTES = 1024 * 1024;
 /** Decoded messages that wait between a fetch and the desk. */
 const HIGH_WATER = 512;
 
-export type KafkaConsumer = Consumer<Buffer, Buffer, Buffer, Buffer>;
+export type KafkaConsumer = Consumer;
 type Stream = MessagesStream<Buffer, Buffer, Buffer, Buffer>;
 
 export type KafkaSourceDeps = {
   readonly deadLetters: Pick<DeadLetters, 'add'>;
   readonly ledger: DeliveryLedger;
   readonly clock: Clock;
+  /** Measures the waits for the broker itself; a test that holds the time of records must not hold those. */
+  readonly waits?: Clock;
   readonly random?: Random;
   readonly logger: Logger;
   readonly metrics: BrokersMetrics;
@@ -76,6 +79,8 @@ export class KafkaSource implements EventSource {
   readonly #deps: KafkaSourceDeps;
   readonly #desk: DeliveryDesk<Handle>;
   readonly #dead: DeadSettlement;
+  readonly #waits: Clock;
+  readonly #pauses: Pauses;
   readonly #partitions = new Map<string, LogPartition>();
   readonly #topics: ReadonlyMap<string, string>;
   #session: Session | null = null;
@@ -85,7 +90,6 @@ export class KafkaSource implements EventSource {
   #progress: (() => void)[] = [];
   #commitTimer: Timer | null = null;
   #committing: Promise<void> | null = null;
-  #endPause: (() => void) | null = null;
   #closed = false;
 
   constructor(kafka: KafkaOptions, deps: KafkaSourceDeps, options: Partial<KafkaSourceOptions> = {}) {
@@ -96,6 +100,8 @@ export class KafkaSource implements EventSource {
     const { maxUnsettled, maxUnsettledBytes } = this.#options;
     this.#desk = new DeliveryDesk({ clock: deps.clock, maxUnsettled, maxBytes: maxUnsettledBytes });
     this.#dead = new DeadSettlement(deps.deadLetters, deps.clock, deps.logger);
+    this.#waits = deps.waits ?? systemClock;
+    this.#pauses = new Pauses(this.#waits);
     this.#topics = new Map(kafka.topics.map(({ name, as }) => [name, as]));
     this.#opened.promise.catch(() => {});
   }
@@ -103,14 +109,12 @@ export class KafkaSource implements EventSource {
   /** Resolves when the group has said which partitions are ours. Rejects with BROKER_SETUP where it does not in time. */
   async open(): Promise<void> {
     this.#running ??= this.#run();
-    const limit = setTimeout(() => this.#opened.reject(this.#setupError('the group did not answer in time')), this.#options.patienceMs);
     try {
-      await this.#opened.promise;
+      const late = (): Error => this.#setupError('the group did not answer in time');
+      await inTime(this.#waits, this.#options.patienceMs, this.#opened.promise, late);
     } catch (error) {
       await this.close();
       throw error;
-    } finally {
-      clearTimeout(limit);
     }
   }
 
@@ -149,10 +153,8 @@ export class KafkaSource implements EventSource {
 
   async flush(): Promise<void> {
     await this.#dead.settled();
-    const { promise, reject, resolve } = Promise.withResolvers<void>();
-    const limit = setTimeout(() => reject(new MillraceError(brokersErrors.BROKER_UNAVAILABLE, `${this.name} takes no commit`)), this.#options.patienceMs);
-    this.#commitUntilClean().then(resolve, reject);
-    await promise.finally(() => clearTimeout(limit));
+    const late = (): Error => new MillraceError(brokersErrors.BROKER_UNAVAILABLE, `${this.name} takes no commit`);
+    await inTime(this.#waits, this.#options.patienceMs, this.#commitUntilClean(), late);
   }
 
   async lag(): Promise<number> {
@@ -162,7 +164,8 @@ export class KafkaSource implements EventSource {
     for (const { topic, partition } of this.#partitions.values()) (partitions[topic] ??= []).push(partition);
     const ends = await consumer.listOffsets({ topics: Object.keys(partitions), partitions, timestamp: ListOffsetTimestamps.LATEST });
     let ahead = 0;
-    for (const { topic, partition, next } of this.#partitions.values()) ahead += Math.max(0, Number(ends.get(topic)?.[partition] ?? 0) - next);
+    for (const { topic, partition, next } of this.#partitions.values())
+      ahead += Math.max(0, Number(ends.get(topic)?.[partition] ?? 0) - next);
     return ahead + this.#desk.unsettled;
   }
 
@@ -172,12 +175,15 @@ export class KafkaSource implements EventSource {
     try {
       if (this.#session !== null) await this.flush();
     } catch (error) {
-      this.#deps.logger.warn({ reason: reasonOf(error), source: this.name }, 'the last settlements were not committed; their records come again');
+      this.#deps.logger.warn(
+        { reason: reasonOf(error), source: this.name },
+        'the last settlements were not committed; their records come again',
+      );
     }
     this.#closed = true;
     this.#dead.close();
     this.#commitTimer?.cancel();
-    this.#endPause?.();
+    this.#pauses.end();
     this.#signalProgress();
     await this.#endSession();
     await this.#running;
@@ -194,7 +200,7 @@ export class KafkaSource implements EventSource {
         this.#failed(error, failures);
       }
       await this.#endSession();
-      if (!this.#closed) await this.#pause(backoffMs(Math.max(1, failures), this.#options.backoff, this.#deps.random ?? systemRandom));
+      if (!this.#closed) await this.#backOff(failures);
     }
   }
 
@@ -250,14 +256,14 @@ export class KafkaSource implements EventSource {
 
   #begin(): Session {
     const { group, instanceId, protocol } = this.#kafka;
-    const make = this.#deps.makeConsumer ?? ((options) => new Consumer<Buffer, Buffer, Buffer, Buffer>(options as never));
+    const make = this.#deps.makeConsumer ?? ((options) => new Consumer(options as never));
     const consumer = make({
       ...clientOptions(this.#kafka, 'source'),
       groupId: group,
       groupProtocol: protocol,
       autocommit: false,
       ...(instanceId === null ? {} : { groupInstanceId: instanceId }),
-    } as ConstructorParameters<typeof Consumer>[0]);
+    });
     const session: Session = { consumer, stream: null, verified: Promise.resolve(), renew: false };
     this.#session = session;
     // One reference of ours, so that the end of one stream is not the end of the subscription, which would make the member join anew.
@@ -271,7 +277,9 @@ export class KafkaSource implements EventSource {
 
   /** Gives up what is not ours any more. The protocol tells of revocations by the assignment alone. */
   #reconcile(session: Session): void {
-    const assigned = new Set((session.consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map((p) => `${topic}/${p}`)));
+    const assigned = new Set(
+      (session.consumer.assignments ?? []).flatMap(({ topic, partitions }) => partitions.map((p) => `${topic}/${p}`)),
+    );
     if (session.consumer.assignments === null) return;
     for (const [place, partition] of this.#partitions) if (!assigned.has(place)) this.#giveUp(session, place, partition);
   }
@@ -359,7 +367,12 @@ export class KafkaSource implements EventSource {
     const partitions: Record<string, number[]> = {};
     for (const { topic, partition } of places) (partitions[topic] ??= []).push(partition);
     const ends = await consumer.listOffsets({ topics: Object.keys(partitions), partitions, timestamp: ListOffsetTimestamps.LATEST });
-    const offsets = places.map(({ topic, partition }) => ({ topic, partition, offset: ends.get(topic)?.[partition] ?? 0n, leaderEpoch: -1 }));
+    const offsets = places.map(({ topic, partition }) => ({
+      topic,
+      partition,
+      offset: ends.get(topic)?.[partition] ?? 0n,
+      leaderEpoch: -1,
+    }));
     await consumer.commit({ offsets });
     this.#renew(session);
   }
@@ -416,7 +429,7 @@ export class KafkaSource implements EventSource {
       } catch (error) {
         failures += 1;
         this.#deps.logger.warn({ reason: describe(error), source: this.name }, 'a commit failed; trying again');
-        await new Promise<void>((resolve) => setTimeout(resolve, backoffMs(failures, this.#options.backoff, systemRandom)));
+        await this.#backOff(failures);
       }
     }
   }
@@ -464,15 +477,8 @@ export class KafkaSource implements EventSource {
     }
   }
 
-  async #pause(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#endPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#endPause = null;
+  #backOff(failures: number): Promise<void> {
+    return this.#pauses.pause(backoffMs(Math.max(1, failures), this.#options.backoff, this.#deps.random ?? systemRandom));
   }
 
   #setupError(why: string): MillraceError {

@@ -6,7 +6,7 @@ import { type BrokerHarness, type BrokerHarnessOptions, brokerConformance } from
 import type { KafkaOptions } from './kafka-client.ts';
 import { KafkaSink } from './kafka-sink.ts';
 import { type KafkaConsumer, KafkaSource } from './kafka-source.ts';
-import { Beside } from './testing/beside.ts';
+import { foreignHarness } from './testing/foreign-harness.ts';
 import { KafkaAdmin } from './testing/kafka-admin.ts';
 
 let admin: KafkaAdmin;
@@ -27,61 +27,25 @@ async function harness(protocol: KafkaOptions['protocol'], options: BrokerHarnes
     sasl: null,
     topics: live.map((topic) => ({ name: `${prefix}.${topic}`, as: topic })),
   };
-  const beside = new Beside(options.maxDeadLetters);
-  let sink: KafkaSink;
-  let source: KafkaSource;
-  let consumer: KafkaConsumer;
-  const begin = async (): Promise<void> => {
-    await beside.open();
-    const { logger, metrics, clock, ledger, log } = beside;
-    sink = new KafkaSink(kafka, logger, options.maxPending);
-    source = new KafkaSource(
-      kafka,
-      {
-        logger,
-        metrics,
-        clock,
-        ledger,
-        deadLetters: log.deadLetters,
-        makeConsumer: (given) => (consumer = new Consumer(given as never) as KafkaConsumer),
+  const bounds = options.maxUnsettled === undefined ? {} : { maxUnsettled: options.maxUnsettled };
+  return foreignHarness(
+    {
+      retriesSurvive: true,
+      make({ logger, metrics, clock, ledger, log }) {
+        let consumer: KafkaConsumer;
+        const makeConsumer = (given: ConstructorParameters<typeof Consumer>[0]) => (consumer = new Consumer(given as never));
+        const deps = { logger, metrics, clock, ledger, deadLetters: log.deadLetters, makeConsumer };
+        return {
+          sink: new KafkaSink(kafka, logger, options.maxPending),
+          source: new KafkaSource(kafka, deps, bounds),
+          // What a crash has not committed is lost with it; that the group is left is all the same to whoever comes next.
+          cut: () => void (consumer.commit = () => Promise.resolve()),
+        };
       },
-      options.maxUnsettled === undefined ? {} : { maxUnsettled: options.maxUnsettled },
-    );
-    await source.open();
-  };
-  const end = async (how: 'crash' | 'close'): Promise<void> => {
-    await sink.close();
-    // What a crash has not committed is lost with it; that the group is left is all the same to whoever comes next.
-    if (how === 'crash') consumer.commit = (() => Promise.resolve()) as typeof consumer.commit;
-    await source.close();
-    await beside.close();
-  };
-  await begin();
-  return {
-    retriesSurvive: true,
-    get sink() {
-      return sink;
+      clean: () => admin.deleteTopics(live.map((topic) => `${prefix}.${topic}`)),
     },
-    get source() {
-      return source;
-    },
-    get deadLetters() {
-      return beside.log.deadLetters;
-    },
-    get redriven() {
-      return beside.redriven;
-    },
-    now: () => beside.clock.now(),
-    elapse: async (ms) => beside.clock.advance(ms),
-    async restart(how) {
-      await end(how);
-      await begin();
-    },
-    async dispose() {
-      await end('close');
-      await beside.dispose();
-    },
-  };
+    options,
+  );
 }
 
 describe.skipIf(!available('kafka'))('kafka', () => {

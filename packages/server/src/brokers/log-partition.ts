@@ -17,9 +17,18 @@ export class LogPartition {
   /** Whether the ledger holds an entry that says more than the commit. */
   inLedger: boolean;
   readonly #window: SettlementWindow;
-  readonly #restored: { readonly top: number; readonly outstanding: ReadonlySet<number>; readonly retries: ReadonlyMap<number, LedgerRetry> } | null;
+  readonly #restored: {
+    readonly top: number;
+    readonly outstanding: ReadonlySet<number>;
+    readonly retries: ReadonlyMap<number, LedgerRetry>;
+  } | null;
 
-  constructor(place: { topic: string; partition: number; incarnation: string }, start: number, persisted: number, ledger: LedgerEntry | null) {
+  constructor(
+    place: { topic: string; partition: number; incarnation: string },
+    start: number,
+    persisted: number,
+    ledger: LedgerEntry | null,
+  ) {
     this.topic = place.topic;
     this.partition = place.partition;
     this.incarnation = place.incarnation;

@@ -60,7 +60,9 @@ export function connectRabbit(options: RabbitOptions, purpose: string, logger: L
     retryHigh: 5_000,
     ...(tls === null ? {} : { tls }),
   });
-  connection.on('error', (error: Error) => logger.warn({ reason: error.message, broker: name }, 'the connection to RabbitMQ failed; trying again'));
+  connection.on('error', (error: Error) =>
+    logger.warn({ reason: error.message, broker: name }, 'the connection to RabbitMQ failed; trying again'),
+  );
   return connection;
 }
 
@@ -122,7 +124,9 @@ function packedHeaders(packed: unknown): readonly (readonly [string, string])[] 
   try {
     const list = JSON.parse(packed) as unknown;
     if (!Array.isArray(list)) return [];
-    return list.filter((each): each is [string, string] => Array.isArray(each) && typeof each[0] === 'string' && typeof each[1] === 'string');
+    return list.filter(
+      (each): each is [string, string] => Array.isArray(each) && typeof each[0] === 'string' && typeof each[1] === 'string',
+    );
   } catch {
     return [];
   }

@@ -10,6 +10,7 @@ import { RabbitSink } from './rabbit-sink.ts';
 import { RabbitSource, type RabbitSourceOptions } from './rabbit-source.ts';
 import { Beside } from './testing/beside.ts';
 import { Oracle, drain } from './testing/oracle.ts';
+import { rabbitOptions } from './testing/rabbit-options.ts';
 import { sinkRecordOf } from './testing/records.ts';
 
 let shared: string;
@@ -19,26 +20,7 @@ let stack: AsyncDisposableStack;
 let queue: string;
 
 function rabbit(changes: Partial<RabbitQueue> = {}): RabbitOptions {
-  const base: RabbitQueue = {
-    name: queue,
-    as: 'crm.deals',
-    kind: 'quorum',
-    declare: true,
-    deadLetterExchange: null,
-    deliveryLimit: null,
-    bindings: [],
-    keyHeader: null,
-    publish: null,
-  };
-  return {
-    name: 'main',
-    servers: [server],
-    vhost: '/',
-    username: 'guest',
-    password: 'guest',
-    tls: null,
-    queues: [{ ...base, ...changes }],
-  };
+  return rabbitOptions(server, [{ name: queue, ...changes }]);
 }
 
 async function beside(): Promise<Beside> {
@@ -63,8 +45,10 @@ async function publisher(): Promise<Connection> {
 }
 
 async function produce(sink: RabbitSink, from: number, count: number): Promise<void> {
-  for (let next = from; next < from + count; ) {
-    const batch = Array.from({ length: Math.min(50, from + count - next) }, (_, i) => sinkRecordOf(String(next + i), `k${(next + i) % 20}`));
+  for (let next = from; next < from + count;) {
+    const batch = Array.from({ length: Math.min(50, from + count - next) }, (_, i) =>
+      sinkRecordOf(String(next + i), `k${(next + i) % 20}`),
+    );
     try {
       await sink.append(batch);
       next += batch.length;

@@ -1,10 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Channel, Connection } from 'rabbitmq-client';
+import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { AppendQueue } from './append-queue.ts';
 import { brokersErrors } from './errors.ts';
 import type { AppendResult, EventSink, SinkGuarantees, SinkRecord } from './event-sink.ts';
+import { inTime } from './patience.ts';
 import { type RabbitOptions, type RabbitQueue, connectRabbit, sentHeaders } from './rabbit-client.ts';
 import { declareQueue } from './rabbit-topology.ts';
 
@@ -17,15 +19,17 @@ export class RabbitSink implements EventSink {
   readonly guarantees: SinkGuarantees = { atomic: false, detectsDuplicates: false };
   readonly #rabbit: RabbitOptions;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #queues: ReadonlyMap<string, RabbitQueue>;
   readonly #calls: AppendQueue;
   #connection: Connection | null = null;
   #channel: Channel | null = null;
   #returned = 0;
 
-  constructor(rabbit: RabbitOptions, logger: Logger, maxPending = 20_000) {
+  constructor(rabbit: RabbitOptions, logger: Logger, maxPending = 20_000, clock: Clock = systemClock) {
     this.#rabbit = rabbit;
     this.#logger = logger;
+    this.#clock = clock;
     this.#queues = new Map(rabbit.queues.map((queue) => [queue.as, queue]));
     this.#calls = new AppendQueue((records) => this.#send(records), { maxPending, maxBatch: MAX_BATCH });
   }
@@ -46,7 +50,7 @@ export class RabbitSink implements EventSink {
     try {
       const channel = await this.#open();
       const confirmed = Promise.all(messages.map(({ envelope, body }) => channel.basicPublish(envelope, body)));
-      await inTime(confirmed, CONFIRM_MS);
+      await inTime(this.#clock, CONFIRM_MS, confirmed, () => new Error(`not confirmed within ${CONFIRM_MS} ms`));
       // A returned message is confirmed too; the client tells of it in the turn after.
       await nextTurn();
     } catch (error) {
@@ -57,7 +61,10 @@ export class RabbitSink implements EventSink {
       throw new MillraceError(brokersErrors.BROKER_UNAVAILABLE, `rabbitmq:${this.#rabbit.name} did not confirm the events`, {}, error);
     }
     if (this.#returned > 0)
-      throw new MillraceError(brokersErrors.BROKER_UNAVAILABLE, `rabbitmq:${this.#rabbit.name}: ${this.#returned} events were routed to no queue`);
+      throw new MillraceError(
+        brokersErrors.BROKER_UNAVAILABLE,
+        `rabbitmq:${this.#rabbit.name}: ${this.#returned} events were routed to no queue`,
+      );
     return messages.map(({ queue }) => ({ status: 'accepted', position: `rabbitmq:${this.#rabbit.name}/${queue}` }));
   }
 
@@ -89,11 +96,4 @@ export class RabbitSink implements EventSink {
     channel.on('basic.return', () => (this.#returned += 1));
     return (this.#channel = channel);
   }
-}
-
-async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
-  const { promise, reject, resolve } = Promise.withResolvers<T>();
-  const limit = setTimeout(() => reject(new Error(`not confirmed within ${ms} ms`)), ms);
-  work.then(resolve, reject);
-  return promise.finally(() => clearTimeout(limit));
 }

@@ -1,10 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AsyncMessage, Channel, Connection } from 'rabbitmq-client';
 import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
-import type { Clock, Timer } from '../kit/clock.ts';
+import { type Clock, type Timer, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
-import { systemRandom } from '../kit/random.ts';
+import { type Random, systemRandom } from '../kit/random.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { DeadSettlement, deadLetterOf } from './dead-settlement.ts';
 import { type Delivery, DeliveryDesk } from './delivery-desk.ts';
@@ -13,6 +13,7 @@ import { brokersErrors } from './errors.ts';
 import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
 import { type Fate, LogPartition } from './log-partition.ts';
 import type { BrokersMetrics } from './metrics.ts';
+import { Pauses } from './patience.ts';
 import { type RabbitOptions, type RabbitQueue, connectRabbit, keepBytes, recordOf } from './rabbit-client.ts';
 import { declareQueue } from './rabbit-topology.ts';
 
@@ -44,6 +45,9 @@ export type RabbitSourceDeps = {
   readonly deadLetters: Pick<DeadLetters, 'add'>;
   readonly ledger: DeliveryLedger;
   readonly clock: Clock;
+  /** Measures the waits for the broker itself; a test that holds the time of records must not hold those. */
+  readonly waits?: Clock;
+  readonly random?: Random;
   readonly logger: Logger;
   readonly metrics: BrokersMetrics;
   /** Where a test wants to hold the connection. */
@@ -66,6 +70,7 @@ export class RabbitSource implements EventSource {
   readonly #deps: RabbitSourceDeps;
   readonly #desk: DeliveryDesk<Handle>;
   readonly #dead: DeadSettlement;
+  readonly #pauses: Pauses;
   readonly #readers = new Map<string, Reader>();
   /** Arrived beyond the bound on what may be out; itself bounded by the prefetch of the queues. */
   #backlog: Arrived[] = [];
@@ -73,7 +78,6 @@ export class RabbitSource implements EventSource {
   #running: readonly Promise<void>[] = [];
   #commitTimer: Timer | null = null;
   #delivered = 0;
-  #pauses = new Set<() => void>();
   #closed = false;
 
   constructor(rabbit: RabbitOptions, deps: RabbitSourceDeps, options: Partial<RabbitSourceOptions> = {}) {
@@ -84,6 +88,7 @@ export class RabbitSource implements EventSource {
     const { maxUnsettled, maxUnsettledBytes } = this.#options;
     this.#desk = new DeliveryDesk({ clock: deps.clock, maxUnsettled, maxBytes: maxUnsettledBytes });
     this.#dead = new DeadSettlement(deps.deadLetters, deps.clock, deps.logger);
+    this.#pauses = new Pauses(deps.waits ?? systemClock);
   }
 
   /** Resolves when every queue is consumed from. Rejects with BROKER_SETUP where one cannot be. */
@@ -158,13 +163,16 @@ export class RabbitSource implements EventSource {
     try {
       await this.flush();
     } catch (error) {
-      this.#deps.logger.warn({ reason: reasonOf(error), source: this.name }, 'the last acknowledgements may be lost; their messages come again');
+      this.#deps.logger.warn(
+        { reason: reasonOf(error), source: this.name },
+        'the last acknowledgements may be lost; their messages come again',
+      );
     }
     this.#closed = true;
     this.#backlog = [];
     this.#dead.close();
     this.#commitTimer?.cancel();
-    for (const end of this.#pauses) end();
+    this.#pauses.end();
     await Promise.all([...this.#readers.values()].map(({ channel }) => channel.close().catch(() => {})));
     const connection = this.#connection;
     await Promise.all([connection?.close().catch(() => {}), ...this.#running]);
@@ -181,12 +189,15 @@ export class RabbitSource implements EventSource {
         this.#giveUp(reader);
       } catch (error) {
         failures += 1;
-        this.#deps.logger.warn({ reason: reasonOf(error), source: this.name, queue: queue.name, failures }, 'a queue could not be consumed from');
+        this.#deps.logger.warn(
+          { reason: reasonOf(error), source: this.name, queue: queue.name, failures },
+          'a queue could not be consumed from',
+        );
         if (failures >= SETUP_ATTEMPTS || error instanceof MillraceError) failed(this.#setupError(queue, error));
       }
       if (this.#closed) return;
       this.#deps.metrics.reconnects.inc({ group: this.name });
-      await this.#pause(backoffMs(Math.max(1, failures), this.#options.backoff, systemRandom));
+      await this.#pauses.pause(backoffMs(Math.max(1, failures), this.#options.backoff, this.#deps.random ?? systemRandom));
     }
   }
 
@@ -296,18 +307,6 @@ export class RabbitSource implements EventSource {
 
   #retriesOf(stream: LogPartition): readonly LedgerRetry[] {
     return this.#desk.retries(({ reader, offset }) => (reader.stream === stream ? offset : null));
-  }
-
-  async #pause(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const end = (): void => {
-        clearTimeout(timer);
-        this.#pauses.delete(end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      this.#pauses.add(end);
-    });
   }
 
   #setupError(queue: RabbitQueue, error: unknown): MillraceError {

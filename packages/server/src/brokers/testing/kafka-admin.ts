@@ -15,6 +15,10 @@ export class KafkaAdmin {
     });
   }
 
+  deleteTopics(topics: readonly string[]): Promise<void> {
+    return this.#with((admin) => admin.deleteTopics({ topics: [...topics] }));
+  }
+
   /** The sum of the group's committed offsets, which is the number of records where every partition began at 0. */
   committed(group: string, topic: string, partitions: number): Promise<number> {
     return this.#with(async (admin) => {

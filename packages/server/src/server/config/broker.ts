@@ -91,7 +91,10 @@ const COMMON: Readonly<Record<string, Field>> = {
   start: { kind: choice(['earliest', 'latest']), absent: 'earliest' },
 };
 
-const TOPIC: Readonly<Record<string, Field>> = { name: { kind: text('the name of a topic') }, as: { kind: text('a live topic'), absent: null } };
+const TOPIC: Readonly<Record<string, Field>> = {
+  name: { kind: text('the name of a topic') },
+  as: { kind: text('a live topic'), absent: null },
+};
 
 const KAFKA: Readonly<Record<string, Field>> = {
   ...COMMON,
@@ -157,11 +160,19 @@ function checked(config: BrokerConfig): Read<BrokerConfig> {
   if (topicsOf(config).length === 0) faults.push({ at: `.${one}`, got: [], takes: 'at least one' });
   if (config.servers.length === 0) faults.push({ at: '.servers', got: [], takes: 'at least one host:port' });
   if ((config.username === null) !== (config.password === null))
-    faults.push({ at: '', got: config.username === null ? 'a password alone' : 'a user name alone', takes: 'username and password together' });
+    faults.push({
+      at: '',
+      got: config.username === null ? 'a password alone' : 'a user name alone',
+      takes: 'username and password together',
+    });
   if ((config.cert === null) !== (config.key === null)) faults.push({ at: '', got: 'one of the two', takes: 'cert and key together' });
-  if (!config.tls && (config.ca ?? config.cert) !== null) faults.push({ at: '.tls', got: false, takes: 'true where ca, cert or key is given' });
+  if (!config.tls && (config.ca ?? config.cert) !== null)
+    faults.push({ at: '.tls', got: false, takes: 'true where ca, cert or key is given' });
   if (faults.length > 0) return { ok: false, faults };
-  const named = <T extends { readonly name: string; readonly as: string | null }>(each: T) => ({ ...each, as: each.as ?? `${config.name}:${each.name}` });
+  const named = <T extends { readonly name: string; readonly as: string | null }>(each: T) => ({
+    ...each,
+    as: each.as ?? `${config.name}:${each.name}`,
+  });
   return good(config.type === 'kafka' ? { ...config, topics: config.topics.map(named) } : { ...config, queues: config.queues.map(named) });
 }
 

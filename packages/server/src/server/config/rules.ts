@@ -6,7 +6,13 @@ export type Conflict = { readonly keys: readonly string[]; readonly what: string
 
 /** What no single value can show: combinations that would be unsafe or can never work. Every conflict, not only the first. */
 export function conflicts(config: Config): Conflict[] {
-  return [...modeConflicts(config), ...portConflicts(config), ...boundConflicts(config), ...storeConflicts(config), ...brokerConflicts(config)];
+  return [
+    ...modeConflicts(config),
+    ...portConflicts(config),
+    ...boundConflicts(config),
+    ...storeConflicts(config),
+    ...brokerConflicts(config),
+  ];
 }
 
 function modeConflicts({ mode, host, access, transports }: Config): Conflict[] {
