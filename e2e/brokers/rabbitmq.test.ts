@@ -20,9 +20,9 @@ describe.skipIf(!available('rabbitmq'))('millrace serve with RabbitMQ', () => {
     ]);
     const inbox = await subscribe(served, 'work:deals');
     const connection = new Connection({ hosts: [server] });
-    await connection
-      .createPublisher({ confirm: true })
-      .send({ exchange, routingKey: 'deal.changed', contentType: 'application/json' }, Buffer.from(deal(1)));
+    const publisher = connection.createPublisher({ confirm: true });
+    await publisher.send({ exchange, routingKey: 'deal.changed', contentType: 'application/json' }, Buffer.from(deal(1)));
+    await publisher.close();
     await connection.close();
     const posted = await fetch(`${served.addresses.events}?topic=work:deals`, {
       method: 'POST',

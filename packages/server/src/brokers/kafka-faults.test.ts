@@ -71,7 +71,8 @@ async function produce(sink: KafkaSink, from: number, count: number): Promise<vo
     try {
       await sink.append(batch);
       next += size;
-    } catch {
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code === 'BROKER_CLOSED') throw error;
       // The same again: some of it may come twice.
     }
   }

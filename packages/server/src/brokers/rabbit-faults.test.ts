@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Connection } from 'rabbitmq-client';
+import type { Publisher } from 'rabbitmq-client';
 import { RabbitService } from '../../../../tools/services/rabbitmq.ts';
 import { available, service } from '../../../../tools/services/shared.ts';
 import { systemClock } from '../kit/clock.ts';
@@ -38,10 +38,13 @@ async function consume(options: RabbitOptions, source: Partial<RabbitSourceOptio
   return made;
 }
 
-async function publisher(): Promise<Connection> {
+async function publisher(): Promise<Publisher> {
   const connection = connectRabbit(rabbit(), 'producer', (await beside()).logger);
   stack.defer(() => connection.close());
-  return connection;
+  const made = connection.createPublisher({ confirm: true });
+  // A connection waits for the channels that are still open on it.
+  stack.defer(() => made.close());
+  return made;
 }
 
 async function produce(sink: RabbitSink, from: number, count: number): Promise<void> {
@@ -52,7 +55,8 @@ async function produce(sink: RabbitSink, from: number, count: number): Promise<v
     try {
       await sink.append(batch);
       next += batch.length;
-    } catch {
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code === 'BROKER_CLOSED') throw error;
       // The same again: some of it may come twice.
     }
   }
@@ -86,6 +90,8 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
       const options = rabbit({ kind });
       const source = await consume(options);
       const running = drain(source, oracle);
+      // RabbitMQ 3.10 may never elect a leader again where it is killed within seconds of the birth of a quorum queue or stream.
+      if (kind !== 'classic') await own.restart();
       const sink = new RabbitSink(options, (await beside()).logger);
       stack.defer(() => sink.close());
       await produce(sink, 0, 1_000);
@@ -124,8 +130,7 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     const bindings = [{ exchange, type: 'fanout', routingKey: '', arguments: {} }] as const;
     const one = await consume(rabbit({ name: `${queue}.1`, bindings }));
     const two = await consume(rabbit({ name: `${queue}.2`, bindings }));
-    const producer = await publisher();
-    await producer.createPublisher({ confirm: true }).send({ exchange, durable: true }, Buffer.from('{"n":1}'));
+    await (await publisher()).send({ exchange, durable: true }, Buffer.from('{"n":1}'));
     expect([await pullTexts(one, 1), await pullTexts(two, 1)]).toEqual([['{"n":1}'], ['{"n":1}']]);
   });
 
@@ -140,7 +145,7 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
         ],
       }),
     );
-    const send = (await publisher()).createPublisher({ confirm: true });
+    const send = await publisher();
     await send.send({ exchange, routingKey: 'crm.deal.deleted' }, Buffer.from('no'));
     await send.send({ exchange, routingKey: 'crm.deal.changed' }, Buffer.from('pattern'));
     await send.send({ exchange: byHeader, headers: { region: 'us' } }, Buffer.from('no'));
@@ -150,7 +155,7 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
 
   it('request/reply: the request goes by the queue, its correlation and reply address arrive as headers', async () => {
     const source = await consume(rabbit());
-    const send = (await publisher()).createPublisher({ confirm: true });
+    const send = await publisher();
     await send.send({ routingKey: queue, correlationId: 'c1', replyTo: 'answers' }, Buffer.from('{}'));
     const [record] = await source.pull(1);
     expect(record?.headers.get('correlation-id')).toBe('c1');
@@ -159,7 +164,7 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
 
   it('keeps the bytes of JSON and text, which the client would parse', async () => {
     const source = await consume(rabbit());
-    const send = (await publisher()).createPublisher({ confirm: true });
+    const send = await publisher();
     const bodies = ['{"n": 12345678901234567890,\n "a":1, "a":2}', 'not json'];
     for (const body of bodies) await send.send({ routingKey: queue, contentType: 'application/json' }, Buffer.from(body));
     await send.send({ routingKey: queue, contentType: 'text/plain' }, Buffer.from([0xff, 0x00, 0x41]));

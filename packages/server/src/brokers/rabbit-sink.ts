@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Channel, Connection } from 'rabbitmq-client';
+import type { Channel, Connection, Envelope } from 'rabbitmq-client';
 import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
@@ -11,8 +11,10 @@ import { type RabbitOptions, type RabbitQueue, connectRabbit, sentHeaders } from
 import { declareQueue } from './rabbit-topology.ts';
 
 const MAX_BATCH = 500;
-/** Ms that the broker may take to confirm a batch. */
-const CONFIRM_MS = 30_000;
+/** Ms that the broker may take to be reached and to confirm a batch. The producer is told to come again then. */
+const CONFIRM_MS = 10_000;
+
+type Message = { readonly queue: string; readonly envelope: Envelope; readonly body: Buffer };
 
 /** Publishes persistent messages with confirms and `mandatory`: what no queue took is refused, not lost. */
 export class RabbitSink implements EventSink {
@@ -42,21 +44,27 @@ export class RabbitSink implements EventSink {
     await this.#calls.close();
     await this.#channel?.close().catch(() => {});
     await this.#connection?.close().catch(() => {});
+    this.#forget();
+  }
+
+  /** Without a word to the broker: one that confirms nothing (no leader of the queue, an alarm) does not answer to a farewell either. */
+  #forget(): void {
+    this.#connection?.unsafeDestroy();
+    this.#connection = null;
+    this.#channel = null;
   }
 
   async #send(records: readonly SinkRecord[]): Promise<readonly AppendResult[]> {
     const messages = records.map((record) => this.#message(record));
     this.#returned = 0;
     try {
-      const channel = await this.#open();
-      const confirmed = Promise.all(messages.map(({ envelope, body }) => channel.basicPublish(envelope, body)));
-      await inTime(this.#clock, CONFIRM_MS, confirmed, () => new Error(`not confirmed within ${CONFIRM_MS} ms`));
+      const late = (): Error => new Error(`not confirmed within ${CONFIRM_MS} ms`);
+      await inTime(this.#clock, CONFIRM_MS, this.#publish(messages), late);
       // A returned message is confirmed too; the client tells of it in the turn after.
       await nextTurn();
     } catch (error) {
       this.#logger.warn({ reason: reasonOf(error), broker: this.#rabbit.name }, 'RabbitMQ did not take a batch');
-      await this.#channel?.close().catch(() => {});
-      this.#channel = null;
+      this.#forget();
       if (error instanceof MillraceError) throw error;
       throw new MillraceError(brokersErrors.BROKER_UNAVAILABLE, `rabbitmq:${this.#rabbit.name} did not confirm the events`, {}, error);
     }
@@ -68,7 +76,12 @@ export class RabbitSink implements EventSink {
     return messages.map(({ queue }) => ({ status: 'accepted', position: `rabbitmq:${this.#rabbit.name}/${queue}` }));
   }
 
-  #message(record: SinkRecord) {
+  async #publish(messages: readonly Message[]): Promise<void> {
+    const channel = await this.#open();
+    await Promise.all(messages.map(({ envelope, body }) => channel.basicPublish(envelope, body)));
+  }
+
+  #message(record: SinkRecord): Message {
     const queue = this.#queues.get(record.topic);
     if (queue === undefined)
       throw new MillraceError(brokersErrors.TOPIC_UNKNOWN, `rabbitmq:${this.#rabbit.name} has no queue for ${record.topic}`);

@@ -13,7 +13,7 @@ import { brokersErrors } from './errors.ts';
 import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
 import { type Fate, LogPartition } from './log-partition.ts';
 import type { BrokersMetrics } from './metrics.ts';
-import { Pauses } from './patience.ts';
+import { Pauses, inTime } from './patience.ts';
 import { type RabbitOptions, type RabbitQueue, connectRabbit, keepBytes, recordOf } from './rabbit-client.ts';
 import { declareQueue } from './rabbit-topology.ts';
 
@@ -26,6 +26,8 @@ export type RabbitSourceOptions = {
   readonly start: 'earliest' | 'latest';
   /** Ms that the position of a stream may wait to be written. */
   readonly commitDelayMs: number;
+  /** Ms that the broker may take to answer when settlements are flushed and when the source closes. */
+  readonly patienceMs: number;
   readonly backoff: BackoffOptions;
 };
 
@@ -35,6 +37,7 @@ export const RABBIT_SOURCE_DEFAULTS: RabbitSourceOptions = {
   prefetch: 1_000,
   start: 'earliest',
   commitDelayMs: 100,
+  patienceMs: 5_000,
   backoff: { baseMs: 100, maxMs: 5_000 },
 };
 
@@ -70,6 +73,7 @@ export class RabbitSource implements EventSource {
   readonly #deps: RabbitSourceDeps;
   readonly #desk: DeliveryDesk<Handle>;
   readonly #dead: DeadSettlement;
+  readonly #waits: Clock;
   readonly #pauses: Pauses;
   readonly #readers = new Map<string, Reader>();
   /** Arrived beyond the bound on what may be out; itself bounded by the prefetch of the queues. */
@@ -88,7 +92,8 @@ export class RabbitSource implements EventSource {
     const { maxUnsettled, maxUnsettledBytes } = this.#options;
     this.#desk = new DeliveryDesk({ clock: deps.clock, maxUnsettled, maxBytes: maxUnsettledBytes });
     this.#dead = new DeadSettlement(deps.deadLetters, deps.clock, deps.logger);
-    this.#pauses = new Pauses(deps.waits ?? systemClock);
+    this.#waits = deps.waits ?? systemClock;
+    this.#pauses = new Pauses(this.#waits);
   }
 
   /** Resolves when every queue is consumed from. Rejects with BROKER_SETUP where one cannot be. */
@@ -135,13 +140,17 @@ export class RabbitSource implements EventSource {
   async flush(): Promise<void> {
     await this.#dead.settled();
     this.#writeStreams();
-    for (const { channel, queue } of this.#readers.values()) {
-      try {
-        if (channel.active) await channel.queueDeclare({ queue: queue.name, passive: true });
-      } catch (error) {
-        throw new MillraceError(brokersErrors.BROKER_UNAVAILABLE, `${this.name} did not take the acknowledgements`, {}, error);
-      }
+    const late = (): Error => new Error(`no answer within ${this.#options.patienceMs} ms`);
+    try {
+      await inTime(this.#waits, this.#options.patienceMs, this.#askAll(), late);
+    } catch (error) {
+      throw new MillraceError(brokersErrors.BROKER_UNAVAILABLE, `${this.name} did not take the acknowledgements`, {}, error);
     }
+  }
+
+  async #askAll(): Promise<void> {
+    for (const { channel, queue } of this.#readers.values())
+      if (channel.active) await channel.queueDeclare({ queue: queue.name, passive: true });
   }
 
   async lag(): Promise<number> {
@@ -173,9 +182,19 @@ export class RabbitSource implements EventSource {
     this.#dead.close();
     this.#commitTimer?.cancel();
     this.#pauses.end();
-    await Promise.all([...this.#readers.values()].map(({ channel }) => channel.close().catch(() => {})));
-    const connection = this.#connection;
-    await Promise.all([connection?.close().catch(() => {}), ...this.#running]);
+    await this.#leave().catch((error: unknown) => {
+      this.#deps.logger.warn({ reason: reasonOf(error), source: this.name }, 'RabbitMQ did not answer to the farewell');
+    });
+    this.#connection?.unsafeDestroy();
+    await Promise.all(this.#running);
+  }
+
+  async #leave(): Promise<void> {
+    const leave = async (): Promise<void> => {
+      await Promise.all([...this.#readers.values()].map(({ channel }) => channel.close()));
+      await this.#connection?.close();
+    };
+    await inTime(this.#waits, this.#options.patienceMs, leave(), () => new Error(`no answer within ${this.#options.patienceMs} ms`));
   }
 
   async #run(queue: RabbitQueue, opened: () => void, failed: (error: unknown) => void): Promise<void> {

@@ -52,6 +52,8 @@ async function orRefuse(what: string, run: () => Promise<unknown>): Promise<void
   } catch (error) {
     const code = (error as { readonly code?: unknown }).code;
     if (code !== 'NOT_FOUND' && code !== 'PRECONDITION_FAILED' && code !== 'ACCESS_REFUSED') throw error;
+    // Also NOT_FOUND: the queue is there, but its node is starting or away. That is waited for, and is nobody's mistake.
+    if (/is down or inaccessible/.test(reasonOf(error))) throw error;
     throw new MillraceError(brokersErrors.BROKER_SETUP, `${what} (${reasonOf(error)})`, {}, error);
   }
 }

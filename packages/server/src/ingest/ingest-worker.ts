@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventSource, SourceRecord } from '../brokers/event-source.ts';
+import { inTime } from '../brokers/patience.ts';
 import type { Channels, PublishResult } from '../channels/channels.ts';
 import { decode } from '../events/decode.ts';
 import type { LiveEvent } from '../events/live-event.ts';
@@ -44,6 +45,9 @@ export const INGEST_DEFAULTS: IngestOptions = {
   maxEventBytes: 1_048_576,
   drainMs: 10_000,
 };
+
+/** Ms that a scrape of the metrics waits for the broker's answer about the lag. */
+const LAG_MS = 2_000;
 
 export type IngestPorts = {
   /** The worker opens and closes it. */
@@ -357,9 +361,10 @@ export class IngestWorker {
 
   async #currentLag(): Promise<number> {
     try {
-      this.#lag = await this.#ports.source.lag();
+      const late = (): Error => new Error('the source did not answer');
+      this.#lag = await inTime(this.#ports.clock, LAG_MS, this.#ports.source.lag(), late);
     } catch {
-      // A broker that is away must not take the whole scrape with it; its other failures are counted.
+      // A broker that is away, or says nothing, must not take the whole scrape with it; its other failures are counted.
     }
     return this.#lag;
   }
