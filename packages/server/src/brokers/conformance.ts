@@ -50,6 +50,12 @@ async function pullExactly(source: EventSource, count: number): Promise<SourceRe
   return out;
 }
 
+/** A broker may count a moment behind what it has confirmed: RabbitMQ does so with streams. */
+async function lagIs(source: EventSource, expected: number): Promise<void> {
+  for (let tries = 0; tries < 1_000 && (await source.lag()) !== expected; tries++);
+  expect(await source.lag()).toBe(expected);
+}
+
 /** What EventSink, EventSource and DeadLetters promise, for one broker that offers all three. */
 export function brokerConformance(name: string, make: (options: BrokerHarnessOptions) => Promise<BrokerHarness>): void {
   describe(`broker conformance: ${name}`, () => {
@@ -101,7 +107,7 @@ function sinkTests(start: Start): void {
     expect(second.map((r) => r.status)).toEqual([again, 'accepted', 'accepted']);
     await h.restart('crash');
     expect((await h.sink.append([sinkRecord('c')])).map((r) => r.status)).toEqual([again]);
-    expect(await h.source.lag()).toBe(again === 'duplicate' ? 4 : 7);
+    await lagIs(h.source, again === 'duplicate' ? 4 : 7);
   });
 
   it('orders calls as they were made', async () => {
@@ -158,7 +164,7 @@ function sourceTests(start: Start): void {
     expect(await Promise.race([waiting, Promise.resolve('waits')])).toBe('waits');
     for (const record of out.slice(1, 2)) h.source.settle(record, { kind: 'done' });
     expect(idsOf(await waiting)).toEqual(['3']);
-    expect(await h.source.lag()).toBe(4);
+    await lagIs(h.source, 4);
   });
 
   it('delivers again what was not settled, and nothing else', async () => {
@@ -168,7 +174,7 @@ function sourceTests(start: Start): void {
     for (const record of out.slice(0, 3)) h.source.settle(record, { kind: 'done' });
     await h.source.flush();
     await h.restart('crash');
-    expect(await h.source.lag()).toBe(3);
+    await lagIs(h.source, 3);
     expect(idsOf(await pullExactly(h.source, 3))).toEqual(['3', '4', '5']);
   });
 
@@ -187,7 +193,7 @@ function sourceTests(start: Start): void {
     await h.sink.append([sinkRecord('a'), sinkRecord('b')]);
     for (const record of await pullExactly(h.source, 2)) h.source.settle(record, { kind: 'done' });
     await h.restart('close');
-    expect(await h.source.lag()).toBe(0);
+    await lagIs(h.source, 0);
     const waiting = h.source.pull(1);
     await h.sink.append([sinkRecord('c')]);
     expect(idsOf(await waiting)).toEqual(['c']);
@@ -211,7 +217,7 @@ function retryTests(start: Start): void {
     const [third] = await h.source.pull(10);
     expect(third?.attempt).toBe(3);
     h.source.settle(third!, { kind: 'done' });
-    expect(await h.source.lag()).toBe(0);
+    await lagIs(h.source, 0);
   });
 
   it('keeps due time and attempt over a restart where it says so, and always the order of the key', async () => {
@@ -257,7 +263,7 @@ function deadLetterTests(start: Start): void {
     h.source.settle(again!, { kind: 'dead', code: 'LAST', reason: 'two' });
     await h.source.flush();
     await h.restart('crash');
-    expect(await h.source.lag()).toBe(0);
+    await lagIs(h.source, 0);
     const [row] = await h.deadLetters.list({ limit: 10 });
     expect(row).toMatchObject({ topic: TOPIC, code: 'LAST', reason: 'two', attempts: 2, position: record!.position, redrivenAt: null });
     const letter = await h.deadLetters.show(row!.id);
@@ -285,7 +291,7 @@ function deadLetterTests(start: Start): void {
     expect(await h.deadLetters.redrive(id)).toBe('already');
     expect(await h.deadLetters.redrive('999999')).toBe('unknown');
     expect(await h.deadLetters.redrive('no such')).toBe('unknown');
-    expect(await h.redriven.lag()).toBe(1);
+    await lagIs(h.redriven, 1);
     expect(idsOf(await h.redriven.pull(5))).toEqual(['a']);
     expect((await h.deadLetters.show(id))?.redrivenAt).toBe(h.now());
   });

@@ -25,7 +25,7 @@ export interface EventSource {
   pull(max: number): Promise<readonly SourceRecord[]>;
   settle(record: SourceRecord, settlement: Settlement): void;
   flush(): Promise<void>;
-  /** Records appended and not yet settled, for the lag metric. */
+  /** Records appended and not yet settled, for the lag metric; a foreign broker may count a moment behind. */
   lag(): Promise<number>;
   /** Stops delivering, ends a waiting `pull` with [], makes settlements durable. Records still out are delivered again at the next start. */
   close(): Promise<void>;

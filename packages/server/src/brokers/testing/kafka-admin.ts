@@ -1,4 +1,7 @@
-import { Admin } from '@platformatic/kafka';
+import { pbkdf2Sync, randomBytes } from 'node:crypto';
+import { Admin, Connection, alterUserScramCredentialsV0 } from '@platformatic/kafka';
+
+const SCRAM_SHA_512 = 2;
 
 /** What tests do with a cluster beside Millrace. */
 export class KafkaAdmin {
@@ -17,6 +20,20 @@ export class KafkaAdmin {
 
   deleteTopics(topics: readonly string[]): Promise<void> {
     return this.#with((admin) => admin.deleteTopics({ topics: [...topics] }));
+  }
+
+  /** Keeps what SCRAM (RFC 5802) proves a password with; the administration of the library has no call for it, its protocol has. */
+  async createScramUser(name: string, password: string): Promise<void> {
+    const [host = '', port] = (this.servers[0] ?? '').split(':');
+    const [salt, iterations] = [randomBytes(16), 4096];
+    const saltedPassword = pbkdf2Sync(password, salt, iterations, 64, 'sha512');
+    const connection = new Connection('tests');
+    await connection.connect(host, Number(port));
+    try {
+      await alterUserScramCredentialsV0.api.async(connection, [], [{ name, mechanism: SCRAM_SHA_512, iterations, salt, saltedPassword }]);
+    } finally {
+      await connection.close();
+    }
   }
 
   /** The sum of the group's committed offsets, which is the number of records where every partition began at 0. */
