@@ -71,7 +71,7 @@ describe.skipIf(!available('redis'))('redis, standalone', () => {
 
   it('asks Redis nothing about tenants that nobody listens to', async () => {
     const { port } = await service('redis');
-    const { channels, value } = await open({ store: at(port) });
+    const { channels, value } = await open({ store: at(port), leaseMs: 60_000 });
     const before = await value('calls_total{script="watch"}');
     for (let i = 0; i < 10_000; i++) expect(channels.interested({ tenant: `t${i}`, type: 'Deal' })).toBe(false);
     // All of it was one turn of the event loop: nothing can have been asked.
