@@ -34,7 +34,7 @@ export function createRedisMetrics(metrics: Metrics) {
     queued: metrics.gauge('channels_redis_queued_commands', 'Commands waiting for Redis’s answer'),
     queuedBytes: metrics.gauge('channels_redis_queued_bytes', 'Bytes of commands waiting for Redis’s answer'),
     overloaded: metrics.counter('channels_redis_overloaded_total', 'Commands not sent because too many wait'),
-    connections: metrics.gauge('channels_redis_connections', 'Open connections, by use (commands, subscriptions)', ['use']),
+    connections: metrics.gauge('channels_redis_connections', 'Open connections, by use (commands, subscriptions, topology)', ['use']),
     connectionLosses: metrics.counter('channels_redis_connection_losses_total', 'Connections that ended unasked', ['use']),
     lag: metrics.gauge('channels_redis_lag_seconds', 'For how long at most Redis has had events that have not arrived here'),
     resyncs: metrics.counter(

@@ -15,7 +15,7 @@ export type ConnectionOptions = {
   readonly maxQueuedBytes: number;
 };
 
-export type ConnectionUse = 'commands' | 'subscriptions';
+export type ConnectionUse = 'commands' | 'subscriptions' | 'topology';
 
 export type ConnectionDeps = { readonly clock: Clock; readonly metrics: RedisMetrics };
 

@@ -97,6 +97,7 @@ export class RedisNodes {
 
   close(): void {
     this.#closed = true;
+    this.#topology.close();
     for (const { connection } of this.#nodes.values()) connection?.close();
     this.#nodes.clear();
   }

@@ -14,12 +14,15 @@ export interface Topology {
   refresh(): Promise<void>;
   /** A server has said who has the slot. */
   moved(slot: number, to: RedisAddress): void;
+  close(): void;
 }
 
-export function createTopology(store: RedisStore, options: ConnectionOptions, deps: ConnectionDeps): Topology {
+export type TopologyDeps = ConnectionDeps & { readonly connect?: typeof RedisConnection.open };
+
+export function createTopology(store: RedisStore, options: ConnectionOptions, deps: TopologyDeps): Topology {
   switch (store.kind) {
     case 'standalone':
-      return { masterOf: () => store.server, refresh: () => Promise.resolve(), moved: () => {} };
+      return { masterOf: () => store.server, refresh: () => Promise.resolve(), moved: () => {}, close: () => {} };
     case 'sentinel': {
       const login = store.sentinelLogin ?? { username: null, password: null };
       return new SentinelTopology(store.sentinels, store.masterName, { ...options, login }, deps);
@@ -29,60 +32,89 @@ export function createTopology(store: RedisStore, options: ConnectionOptions, de
   }
 }
 
-/** Asks one server after the other until one gives an answer that `read` takes. */
-async function askAny<T>(
-  servers: Iterable<RedisAddress>,
-  command: readonly string[],
-  read: (reply: Reply, from: RedisAddress) => T | null,
-  options: ConnectionOptions,
-  deps: ConnectionDeps,
-): Promise<T> {
-  let last = 'no server is known';
-  for (const address of servers) {
-    let connection: RedisConnection | null = null;
-    try {
-      connection = await RedisConnection.open(address, 'commands', options, deps, () => {});
-      const answer = read(await connection.send(command), address);
-      if (answer !== null) return answer;
-      last = `${address.host}:${address.port} does not know`;
-    } catch (error) {
-      if (error instanceof MillraceError && error.spec === channelsErrors.CHANNELS_STORE_REFUSED) throw error;
-      last = `${address.host}:${address.port}: ${reasonOf(error)}`;
-    } finally {
-      connection?.close();
-    }
+/** Asks servers that may know, and keeps the connection to the one that did. */
+class Asker {
+  readonly #options: ConnectionOptions;
+  readonly #deps: TopologyDeps;
+  #last: RedisConnection | null = null;
+  #closed = false;
+
+  constructor(options: ConnectionOptions, deps: TopologyDeps) {
+    this.#options = options;
+    this.#deps = deps;
   }
-  throw new MillraceError(channelsErrors.CHANNELS_AWAY, `nobody could be asked where the masters are; the last: ${last}`);
+
+  /** The first answer that `read` takes: of the server that knew the last time, then of the others in turn. */
+  async ask<T>(servers: Iterable<RedisAddress>, command: readonly string[], read: (reply: Reply, from: RedisAddress) => T | null): Promise<T> {
+    let reason = 'no server is known';
+    for (const address of [...(this.#last ? [this.#last.address] : []), ...servers]) {
+      try {
+        const connection = await this.#connection(address);
+        const answer = read(await connection.send(command), address);
+        if (answer !== null) return answer;
+        reason = `${address.host}:${address.port} does not know`;
+      } catch (error) {
+        if (error instanceof MillraceError && error.spec === channelsErrors.CHANNELS_STORE_REFUSED) throw error;
+        reason = `${address.host}:${address.port}: ${reasonOf(error)}`;
+      }
+      this.#forget();
+    }
+    throw new MillraceError(channelsErrors.CHANNELS_AWAY, `nobody could be asked where the masters are; the last: ${reason}`);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#forget();
+  }
+
+  async #connection(address: RedisAddress): Promise<RedisConnection> {
+    if (this.#last?.address === address && !this.#last.ended) return this.#last;
+    this.#forget();
+    const connection = await (this.#deps.connect ?? RedisConnection.open)(address, 'topology', this.#options, this.#deps, () => {});
+    if (this.#closed) connection.close();
+    else this.#last = connection;
+    return connection;
+  }
+
+  #forget(): void {
+    this.#last?.close();
+    this.#last = null;
+  }
 }
 
 abstract class AskingTopology implements Topology {
+  protected readonly asker: Asker;
   #refreshing: Promise<void> | null = null;
 
+  constructor(options: ConnectionOptions, deps: TopologyDeps) {
+    this.asker = new Asker(options, deps);
+  }
+
   refresh(): Promise<void> {
-    this.#refreshing ??= this.ask().finally(() => {
+    this.#refreshing ??= this.find().finally(() => {
       this.#refreshing = null;
     });
     return this.#refreshing;
   }
 
-  protected abstract ask(): Promise<void>;
+  close(): void {
+    this.asker.close();
+  }
+
+  protected abstract find(): Promise<void>;
   abstract masterOf(slot: number): RedisAddress | null;
   abstract moved(slot: number, to: RedisAddress): void;
 }
 
 class SentinelTopology extends AskingTopology {
-  readonly #sentinels: RedisAddress[];
+  readonly #sentinels: readonly RedisAddress[];
   readonly #masterName: string;
-  readonly #options: ConnectionOptions;
-  readonly #deps: ConnectionDeps;
   #master: RedisAddress | null = null;
 
-  constructor(sentinels: readonly RedisAddress[], masterName: string, options: ConnectionOptions, deps: ConnectionDeps) {
-    super();
-    this.#sentinels = [...sentinels];
+  constructor(sentinels: readonly RedisAddress[], masterName: string, options: ConnectionOptions, deps: TopologyDeps) {
+    super(options, deps);
+    this.#sentinels = sentinels;
     this.#masterName = masterName;
-    this.#options = options;
-    this.#deps = deps;
   }
 
   masterOf(): RedisAddress | null {
@@ -91,21 +123,8 @@ class SentinelTopology extends AskingTopology {
 
   moved(): void {}
 
-  protected async ask(): Promise<void> {
-    const command = ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.#masterName];
-    const found = await askAny(
-      [...this.#sentinels],
-      command,
-      (reply, from) => {
-        const address = addressOf(reply, from);
-        // Who has answered is asked first the next time.
-        if (address) this.#sentinels.sort((a, b) => Number(b === from) - Number(a === from));
-        return address;
-      },
-      this.#options,
-      this.#deps,
-    );
-    this.#master = found;
+  protected async find(): Promise<void> {
+    this.#master = await this.asker.ask(this.#sentinels, ['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.#masterName], addressOf);
   }
 }
 
@@ -120,17 +139,13 @@ function addressOf(reply: Reply | undefined, from: RedisAddress): RedisAddress |
 
 class ClusterTopology extends AskingTopology {
   readonly #seeds: readonly RedisAddress[];
-  readonly #options: ConnectionOptions;
-  readonly #deps: ConnectionDeps;
   #ranges: readonly { readonly from: number; readonly to: number; readonly master: RedisAddress }[] = [];
   /** What servers said since the last refresh. */
   readonly #corrections = new Map<number, RedisAddress>();
 
-  constructor(seeds: readonly RedisAddress[], options: ConnectionOptions, deps: ConnectionDeps) {
-    super();
+  constructor(seeds: readonly RedisAddress[], options: ConnectionOptions, deps: TopologyDeps) {
+    super(options, deps);
     this.#seeds = seeds;
-    this.#options = options;
-    this.#deps = deps;
   }
 
   masterOf(slot: number): RedisAddress | null {
@@ -141,12 +156,11 @@ class ClusterTopology extends AskingTopology {
     this.#corrections.set(slot, to);
   }
 
-  protected async ask(): Promise<void> {
-    const known = [
-      ...new Map([...this.#ranges.map(({ master }) => master), ...this.#seeds].map((node) => [`${node.host}:${node.port}`, node])).values(),
-    ];
+  protected async find(): Promise<void> {
+    const masters = this.#ranges.map(({ master }) => master);
+    const known = new Map([...masters, ...this.#seeds].map((node) => [`${node.host}:${node.port}`, node]));
     const before = new Map(this.#corrections);
-    this.#ranges = await askAny(known, ['CLUSTER', 'SLOTS'], rangesOf, this.#options, this.#deps);
+    this.#ranges = await this.asker.ask(known.values(), ['CLUSTER', 'SLOTS'], rangesOf);
     // What was said while we asked is newer than the answer.
     for (const [slot, to] of before) if (this.#corrections.get(slot) === to) this.#corrections.delete(slot);
   }
