@@ -23,6 +23,9 @@ export type EdgeChannelPorts = {
   fault(thrown: unknown): void;
 };
 
+/** Epochs that were left, whose offsets are remembered. */
+const LEFT_EPOCHS = 8;
+
 type Attached = { readonly listener: ChannelListener; closed: boolean };
 
 /**
@@ -43,6 +46,8 @@ export class EdgeChannel {
   /** The highest offset known of the epoch; of another epoch where `#foreign` says so. */
   #known = 0;
   #foreign: { readonly epoch: string; readonly offset: number } | null = null;
+  /** Up to where epochs that were left have been fanned out: while a master is replaced, the old one may answer once more. */
+  readonly #left = new Map<string, number>();
   #attachWanted = true;
   #working: Promise<void> | null = null;
   #closed = false;
@@ -160,18 +165,25 @@ export class EdgeChannel {
     this.#foreign = null;
   }
 
-  /** Everything that the new epoch still has follows the gap. */
+  /** Everything that the new epoch still has, and that has not been fanned out, follows the gap. */
   async #change(top: Position): Promise<void> {
-    const page = await this.#ports.refill(this, { epoch: top.epoch, offset: 0 });
+    const page = await this.#ports.refill(this, { epoch: top.epoch, offset: this.#left.get(top.epoch) ?? 0 });
     if (this.#closed) return;
     if (page.top.epoch !== top.epoch) {
       this.#attachWanted = true;
       return;
     }
+    this.#leave();
     this.#begin({ epoch: top.epoch, offset: page.from - 1 });
     this.#known = Math.max(this.#known, page.top.offset);
     this.#gap({ top: { epoch: top.epoch, offset: page.from - 1 }, missed: null }, 'epoch');
     this.#fanOut(page.events);
+  }
+
+  #leave(): void {
+    if (this.#epoch === null) return;
+    this.#left.set(this.#epoch, this.#offset);
+    for (const epoch of this.#left.keys()) if (this.#left.size > LEFT_EPOCHS) this.#left.delete(epoch);
   }
 
   async #refill(): Promise<void> {
