@@ -10,10 +10,13 @@ export type RefillPage = {
   readonly events: readonly (ChannelEvent | null)[];
 };
 
+/** `from`: where attaching began; `top`: the channel's top, in the same epoch, when it was complete. */
+export type AttachedAt = { readonly from: Position; readonly top: number };
+
 /** What a channel wants of its partition. */
 export type EdgeChannelPorts = {
   /** Attaches and waits until every publisher knows. */
-  attach(channel: EdgeChannel): Promise<Position>;
+  attach(channel: EdgeChannel): Promise<AttachedAt>;
   refill(channel: EdgeChannel, after: Position): Promise<RefillPage>;
   decode(part: ChannelPart, name: ChannelName, from: number): readonly (ChannelEvent | null)[];
   /** Runs `wake` a little later: the store could not be asked. */
@@ -50,6 +53,7 @@ export class EdgeChannel {
   readonly #left = new Map<string, number>();
   #attachWanted = true;
   #working: Promise<void> | null = null;
+  #opening = Promise.withResolvers<void>();
   #closed = false;
   /** Listeners, and those who are about to be one. */
   users = 0;
@@ -64,17 +68,27 @@ export class EdgeChannel {
     return this.#epoch;
   }
 
-  /** Resolves when the channel is attached; rejects where that fails now. */
-  async opened(): Promise<void> {
-    while (this.#epoch === null && !this.#closed) {
-      this.#working ??= this.#work();
-      await this.#working;
+  /**
+   * Resolves when the channel is attached; rejects where that fails now. What was published since attaching began is not fanned out
+   * before those who wait here had their turn.
+   */
+  opened(): Promise<void> {
+    if (this.#epoch !== null) return Promise.resolve();
+    if (this.#working === null) {
+      this.#opening = Promise.withResolvers<void>();
+      this.#working = this.#work();
+      this.#working.catch((error: unknown) => {
+        this.#opening.reject(error);
+        // Attached, and then something else failed.
+        if (!this.#closed && this.#epoch !== null) this.#ports.later(this, error);
+      });
     }
+    return this.#opening.promise;
   }
 
   /** Goes on with what is to be done. Never rejects: what cannot be done now comes back through `ports.later`. */
   wake(): void {
-    if (this.#working || this.#closed || this.#isUpToDate()) return;
+    if (this.#working || this.#closed || this.#epoch === null || this.#isUpToDate()) return;
     this.#working = this.#work();
     this.#working.catch((error: unknown) => {
       if (!this.#closed) this.#ports.later(this, error);
@@ -148,10 +162,11 @@ export class EdgeChannel {
   async #attach(): Promise<void> {
     this.#attachWanted = false;
     try {
-      const top = await this.#ports.attach(this);
-      if (this.#epoch === null) this.#begin(top);
-      else if (this.#epoch === top.epoch) this.#known = Math.max(this.#known, top.offset);
-      else await this.#change(top);
+      const { from, top } = await this.#ports.attach(this);
+      if (this.#epoch !== null && this.#epoch !== from.epoch) return await this.#change(from.epoch);
+      if (this.#epoch === null) this.#begin(from);
+      this.#known = Math.max(this.#known, top);
+      this.#opening.resolve();
     } catch (error) {
       this.#attachWanted = true;
       throw error;
@@ -166,17 +181,17 @@ export class EdgeChannel {
   }
 
   /** Everything that the new epoch still has, and that has not been fanned out, follows the gap. */
-  async #change(top: Position): Promise<void> {
-    const page = await this.#ports.refill(this, { epoch: top.epoch, offset: this.#left.get(top.epoch) ?? 0 });
+  async #change(epoch: string): Promise<void> {
+    const page = await this.#ports.refill(this, { epoch, offset: this.#left.get(epoch) ?? 0 });
     if (this.#closed) return;
-    if (page.top.epoch !== top.epoch) {
+    if (page.top.epoch !== epoch) {
       this.#attachWanted = true;
       return;
     }
     this.#leave();
-    this.#begin({ epoch: top.epoch, offset: page.from - 1 });
+    this.#begin({ epoch, offset: page.from - 1 });
     this.#known = Math.max(this.#known, page.top.offset);
-    this.#gap({ top: { epoch: top.epoch, offset: page.from - 1 }, missed: null }, 'epoch');
+    this.#gap({ top: { epoch, offset: page.from - 1 }, missed: null }, 'epoch');
     this.#fanOut(page.events);
   }
 

@@ -4,7 +4,7 @@ import type { Logger } from '../kit/log.ts';
 import type { ChannelEvent, ChannelName, Position } from './channels.ts';
 import { channelsErrors } from './errors.ts';
 import type { ChannelsMetrics, RedisMetrics } from './metrics.ts';
-import { EdgeChannel, type EdgeChannelPorts, type RefillPage } from './redis-edge-channel.ts';
+import { type AttachedAt, EdgeChannel, type EdgeChannelPorts, type RefillPage } from './redis-edge-channel.ts';
 import { type ChannelPart, decodeEvent, type EventsMessage, parseEventsMessage } from './redis-messages.ts';
 import type { PartitionNames } from './redis-names.ts';
 import type { RedisChannelsOptions } from './redis-options.ts';
@@ -236,12 +236,15 @@ export class EdgePartition implements Subscriber {
     }
   }
 
-  async #attach({ wire }: EdgeChannel): Promise<Position> {
+  async #attach({ wire }: EdgeChannel): Promise<AttachedAt> {
     if (!this.#subscribed) await this.#wait(this.#options.commandTimeoutMs);
+    let first: Position | null = null;
     for (let asks = 0; asks < MAX_ASKS; asks++) {
       if (!this.#subscribed) throw new MillraceError(channelsErrors.CHANNELS_AWAY, 'Redis cannot be subscribed to at the moment');
       const reply = await this.#deps.calls.attach(this.partition, wire);
-      if (await this.#everybodyKnows(reply)) return reply.top;
+      // Whoever waits for the others hears what was published meanwhile by those who know.
+      if (first?.epoch !== reply.top.epoch) first = reply.top;
+      if (await this.#everybodyKnows(reply)) return { from: first, top: reply.top.offset };
     }
     throw new MillraceError(channelsErrors.CHANNELS_AWAY, 'publishers did not learn in time that the channel is listened to');
   }

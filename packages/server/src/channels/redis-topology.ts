@@ -45,7 +45,11 @@ class Asker {
   }
 
   /** The first answer that `read` takes: of the server that knew the last time, then of the others in turn. */
-  async ask<T>(servers: Iterable<RedisAddress>, command: readonly string[], read: (reply: Reply, from: RedisAddress) => T | null): Promise<T> {
+  async ask<T>(
+    servers: Iterable<RedisAddress>,
+    command: readonly string[],
+    read: (reply: Reply, from: RedisAddress) => T | null,
+  ): Promise<T> {
     let reason = 'no server is known';
     for (const address of [...(this.#last ? [this.#last.address] : []), ...servers]) {
       try {

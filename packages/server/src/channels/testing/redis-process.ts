@@ -53,7 +53,9 @@ export class RedisProcess implements AsyncDisposable {
   }
 }
 
-type Said = { readonly kind: 'event'; readonly id: string; readonly at: Position } | { readonly kind: 'gap'; readonly top: Position; readonly missed: number | null };
+type Said =
+  | { readonly kind: 'event'; readonly id: string; readonly at: Position }
+  | { readonly kind: 'gap'; readonly top: Position; readonly missed: number | null };
 
 /** Remembers what a listener was told, checks that it is continuous or says that it is not, and waits for what is to come. */
 export class Witness implements ChannelListener {
