@@ -26,6 +26,8 @@ export type AttachReply = {
   readonly watchers: readonly { readonly id: string; readonly leftMs: number }[];
 };
 
+export type BeatReply = { readonly run: string; readonly seq: number; readonly wrong: readonly string[] };
+
 /** One event on its way: its payload is made once, however often it is tried. */
 export type Outgoing = { readonly event: LiveEvent; readonly payload: string };
 
@@ -120,14 +122,14 @@ export class RedisStoreCalls {
   }
 
   /** Rejects with CHANNELS_LAYOUT_DIFFERS too. */
-  async beat(partition: PartitionNames): Promise<{ readonly run: string; readonly seq: number }> {
+  async beat(partition: PartitionNames, inspect = false): Promise<BeatReply> {
     const { partitions, keyPrefix } = this.#options;
-    const [run, seq, layout] = await this.#call(partition, 'beat', [partition.state], [`${partitions}`]);
+    const [run, seq, layout, ...wrong] = await this.#call(partition, 'beat', [partition.state], [`${partitions}`, inspect ? '1' : '0']);
     if (number(layout) !== partitions) {
       const what = `the store holds ${keyPrefix} in ${number(layout)} partitions, this process is told ${partitions}`;
       throw new MillraceError(channelsErrors.CHANNELS_LAYOUT_DIFFERS, what);
     }
-    return { run: text(run), seq: number(seq) };
+    return { run: text(run), seq: number(seq), wrong: wrong.map(text) };
   }
 
   /** `seen` null reads a picture; otherwise the lease on it is prolonged, and edges are told of the version where `tell` says so. */

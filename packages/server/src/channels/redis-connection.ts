@@ -74,7 +74,8 @@ export class RedisConnection {
     try {
       await client.connect();
     } catch (error) {
-      throw refusal(error) ?? error;
+      // Not as an answer of the server's to a command: whatever it was, no command was run.
+      throw refusal(error) ?? new Error(reasonOf(error), { cause: error });
     } finally {
       deadline.cancel();
     }

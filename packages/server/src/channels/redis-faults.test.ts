@@ -164,25 +164,37 @@ describe.skipIf(!available('redis-sentinel'))('a master and its replica', () => 
     sentinelLogin: null,
   });
 
-  it('an ordered fail-over and back, under load: in order, once, and a gap for each change of master', async () => {
+  it('an ordered fail-over and back, under load: in order, once, and what was lost was lost before its gap was told', async () => {
     await using sentinel = await SentinelService.start();
+    // Without it the old master takes events for a moment longer than it is one.
+    for (const node of sentinel.nodes) await sentinel.command(node, 'CONFIG', 'SET', 'min-replicas-to-write', 1);
     await using both = await pair(storeOf(sentinel));
     const { publisher, witness } = both;
     let last = 0;
+    /** How many gaps had been told when an event had been taken. */
+    const taken = new Map<string, number>();
+    const publish = async (): Promise<void> => {
+      const id = `${++last}`;
+      const [result] = await publisher.publish(liveEvent(id));
+      expect(result!.kind).toMatch(/^(published|duplicate)$/);
+      taken.set(id, witness.gaps);
+    };
     for (let round = 1; round <= 2; round++) {
-      await publisher.publish(liveEvent(`${++last}`));
+      await publish();
       let failing = true;
       const failover = sentinel.failover().finally(() => (failing = false));
-      while (failing) await publisher.publish(liveEvent(`${++last}`));
+      while (failing) await publish();
       await failover;
       await witness.until(() => witness.gaps >= round);
-      const results = await publisher.publish(liveEvent(`${++last}`));
-      expect(kinds(results)).toEqual(['published']);
+      await publish();
       await witness.heard(`${last}`);
     }
     expect(witness.faults).toEqual([]);
     expect(new Set(witness.ids).size).toBe(witness.ids.length);
-  }, 60_000);
+    const heard = new Set(witness.ids);
+    const lostAfter = [...taken].filter(([id, gaps]) => !heard.has(id) && gaps === witness.gaps);
+    expect(lostAfter).toEqual([]);
+  }, 120_000);
 
   it('a master that dies with writes that its replica never had: no offset has two meanings in one epoch', async () => {
     await using sentinel = await SentinelService.start();
@@ -205,7 +217,7 @@ describe.skipIf(!available('redis-sentinel'))('a master and its replica', () => 
     await witness.heard('5');
     expect([witness.faults, witness.gaps, heard]).toEqual([[], 1, 4]);
     expect(witness.at!.epoch).not.toBe(epoch);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe.skipIf(!available('redis-cluster'))('a cluster', () => {

@@ -1,5 +1,5 @@
 import type { Clock } from '../kit/clock.ts';
-import { MillraceError, reasonOf } from '../kit/errors.ts';
+import { kitErrors, MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { channelsErrors } from './errors.ts';
 import type { RedisMetrics } from './metrics.ts';
@@ -199,12 +199,20 @@ export class RedisNodes {
 
   #coded(error: unknown): MillraceError {
     if (error instanceof MillraceError) return error;
-    return (
-      refusal(error) ??
-      new MillraceError(channelsErrors.CHANNELS_AWAY, `Redis could not be asked: ${reasonOf(error).slice(0, 300)}`, {}, error)
-    );
+    const refused = refusal(error);
+    if (refused) return refused;
+    const reply = replyError(error);
+    const reason = reasonOf(error).slice(0, 300);
+    if (reply && !PASSING.has(reply.word)) {
+      this.#deps.logger.error({ reason }, 'a script failed in Redis');
+      return new MillraceError(kitErrors.INTERNAL, 'a script failed in Redis; the log has the particulars', {}, error);
+    }
+    return new MillraceError(channelsErrors.CHANNELS_AWAY, `Redis could not be asked: ${reason}`, {}, error);
   }
 }
+
+/** What servers answer that cannot serve at the moment; anything else is a fault of the script's, or of what it was given. */
+const PASSING = new Set('MOVED ASK TRYAGAIN CLUSTERDOWN READONLY MASTERDOWN LOADING BUSY OOM NOREPLICAS MISCONF NOSCRIPT'.split(' '));
 
 type Next =
   | { readonly kind: 'again' }

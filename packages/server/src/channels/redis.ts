@@ -40,6 +40,12 @@ export type RedisChannelsDeps = {
 /** After `close`, releases that Redis has not confirmed are not waited for any longer. */
 const CLOSE_MS = 2_000;
 
+/** What a server's settings cost; docs/redis.md. */
+const WARNINGS: ReadonlyMap<string, string> = new Map([
+  ['evicts', 'Redis may throw keys away (maxmemory-policy): subscribers then get gaps; set noeviction'],
+  ['unguarded', 'a Redis master has replicas but no min-replicas-to-write: in a fail-over it may take events that nobody will hear'],
+]);
+
 /**
  * Channels in Redis 7 (or Valkey), shared by any number of processes: some publish, some have subscribers, most do both. Everything that
  * must be one step is one script (`lua/`); DESIGN.md says what is proven and what a gap covers.
@@ -174,7 +180,8 @@ export class RedisChannels implements Channels {
   async #begin(): Promise<void> {
     await this.#nodes.refresh();
     // Every partition, so that a wrong layout, a missing right or a server that is away is found now.
-    await Promise.all(this.#names.map((names) => this.#calls.beat(names)));
+    const beats = await Promise.all(this.#names.map((names) => this.#calls.beat(names, true)));
+    for (const wrong of new Set(beats.flatMap((beat) => beat.wrong))) this.#logger.warn({ wrong }, WARNINGS.get(wrong) ?? wrong);
     for (const watch of this.#watches) this.#subscriptions.add(watch);
     this.#arm();
     await this.#within(this.#options.commandTimeoutMs, Promise.all(this.#watches.map(({ asked }) => asked)));

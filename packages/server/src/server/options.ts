@@ -106,7 +106,7 @@ export const options = {
     maxAttempts: option({
       kind: integer({ min: 1, max: 1000 }),
       default: 12,
-      doc: 'How often a record is tried before it becomes a dead letter.',
+      doc: 'How often a record is tried before it becomes a dead letter. While the store of the channels is away no attempt counts.',
     }),
     backoffMin: option({
       kind: duration({ min: 1, max: HOUR }),
