@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { between, type Chance, oneOf } from './chance.ts';
+import { tokenOf } from './tokens.ts';
 
 export type Deal = {
   readonly event_id: string;
@@ -89,16 +90,14 @@ export class Producer {
   }
 }
 
-/** `POST /events` of whichever address is next. Anything but acceptance of every event is a failure of the attempt. */
-export function sendOverHttp(urls: () => readonly string[], token: (tenant: string) => Promise<string>): Send {
-  let turn = 0;
+/** `POST /events` at the tenant's address. Anything but acceptance of every event is a failure of the attempt. */
+export function sendOverHttp(addressOf: (tenant: string) => string): Send {
   return async (tenant, deals) => {
-    const all = urls();
-    const url = new URL(all[turn++ % all.length]!);
+    const url = new URL(addressOf(tenant));
     url.searchParams.set('topic', 'crm.deals');
     const response = await fetch(url, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${await token(tenant)}` },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${await tokenOf(tenant, 'producer')}` },
       body: JSON.stringify(deals),
       signal: AbortSignal.timeout(10_000),
     });

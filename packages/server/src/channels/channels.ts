@@ -4,7 +4,8 @@ import type { LiveEvent } from '../events/live-event.ts';
  * PORT. One ordered, replayable channel for each (tenant, type).
  *
  * - Position: `epoch:offset`. Offsets of an epoch grow by one. A new epoch means that continuity cannot be proven.
- * - Publish is one atomic step per channel: duplicate check, next offset, history, fan-out. Resolves after all four.
+ * - Publish is one atomic step per channel: duplicate check, next offset, history, fan-out. Resolves after all four; where subscribers are
+ *   in other processes, fan-out is the sending, and what does not arrive is noticed and read from history.
  *   A redelivered event is `duplicate` and changes nothing. An event whose `version` is not above the entity's last is `stale`.
  * - Order: every subscriber sees a channel's events in offset order, each once, none skipped; a hole that the implementation
  *   cannot refill from history is reported through `onGap` and never passed over.
@@ -13,9 +14,15 @@ import type { LiveEvent } from '../events/live-event.ts';
  *   tunnel finds what it missed. Events for other channels need not be published: one local look-up says so.
  */
 export interface Channels {
-  /** One local look-up, no I/O. False: nobody listens or lately listened; publishing would reach nobody. */
+  /**
+   * One local look-up, no I/O. False: nobody listens or lately listened, in any process; publishing would reach nobody. True where that
+   * is not certain; `publish` answers exactly. Once a subscription has resolved anywhere it is true everywhere.
+   */
   interested(channel: ChannelName): boolean;
-  /** In the order given. Never rejects for one event's sake; rejects when the store is away, and then nothing of the call counts. */
+  /**
+   * In the order given. Never rejects for one event's sake; rejects when the store is away, and then nothing of the call counts: all of
+   * it is to be tried again, and what the store took all the same is then a `duplicate`.
+   */
   publish(events: readonly LiveEvent[]): Promise<readonly PublishResult[]>;
   /**
    * Attaches a listener. `onEvents` starts with the first event after `position`, which is the channel's top at the moment of attaching.

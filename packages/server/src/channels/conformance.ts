@@ -15,6 +15,10 @@ export interface ChannelsHarness {
   restart(): Promise<void>;
   /** Whether epochs and history are meant to survive `restart`. */
   readonly durable: boolean;
+  /** Ms after the linger time within which `interested` has become false, also after a kill; what `publish` answers is exact. */
+  readonly interestLagMs: number;
+  /** A further object on the same store, as another process has it. Ends with `dispose`. Asked only where the store is shared. */
+  another(): Promise<Channels>;
   dispose(): Promise<void>;
 }
 
@@ -48,8 +52,12 @@ type Start = (options?: Partial<ChannelsHarnessOptions>) => Promise<ChannelsHarn
 
 const ALL = 10_000_000;
 
-/** What the port `Channels` promises. */
-export function channelsConformance(name: string, make: (options: ChannelsHarnessOptions) => Promise<ChannelsHarness>): void {
+/** What the port `Channels` promises; `shared`: also to several processes on one store. */
+export function channelsConformance(
+  name: string,
+  make: (options: ChannelsHarnessOptions) => Promise<ChannelsHarness>,
+  { shared = false, modelRuns = 150 }: { readonly shared?: boolean; readonly modelRuns?: number } = {},
+): void {
   describe(`channels conformance: ${name}`, () => {
     const made: ChannelsHarness[] = [];
     const start: Start = async (options = {}) => {
@@ -65,7 +73,8 @@ export function channelsConformance(name: string, make: (options: ChannelsHarnes
     describe('history', () => historyTests(start));
     describe('interest', () => interestTests(start));
     describe('restart', () => restartTests(start));
-    describe('model', () => modelTests(start));
+    if (shared) describe('two instances', () => twoInstancesTests(start));
+    describe('model', () => modelTests(start, modelRuns));
   });
 }
 
@@ -293,8 +302,9 @@ function interestTests(start: Start): void {
     expect(h.channels.interested(DEALS)).toBe(true);
     expect((await h.channels.publish([liveEvent('1')])).map((r) => r.kind)).toEqual(['published']);
     await h.elapse(1);
-    expect(h.channels.interested(DEALS)).toBe(false);
     expect((await h.channels.publish([liveEvent('2')])).map((r) => r.kind)).toEqual(['no-interest']);
+    await h.elapse(h.interestLagMs);
+    expect(h.channels.interested(DEALS)).toBe(false);
   });
 
   it('finds what came while nobody listened, within the linger time', async () => {
@@ -315,6 +325,98 @@ function interestTests(start: Start): void {
     const second = await h.channels.subscribe(DEALS, new Ear());
     expect(second.position.epoch).not.toBe(first.position.epoch);
     expect((await h.channels.history(DEALS, first.position, 10, ALL)).gap).toEqual({ missed: null });
+  });
+}
+
+/** What only a store that several processes share can show. */
+function twoInstancesTests(start: Start): void {
+  const both = async (options: Partial<ChannelsHarnessOptions> = {}) => {
+    const h = await start(options);
+    return { h, one: h.channels, two: await h.another() };
+  };
+
+  it('brings to a subscriber in one what is published in the other, in order', async () => {
+    const { h, one, two } = await both();
+    const [here, there] = [new Ear(), new Ear()];
+    const first = await one.subscribe(DEALS, here);
+    const second = await two.subscribe(DEALS, there);
+    expect(second.position).toEqual(first.position);
+    await one.publish([liveEvent('1'), liveEvent('2')]);
+    await two.publish([liveEvent('3')]);
+    await one.publish([liveEvent('4')]);
+    await h.settled();
+    expect([here.ids, there.ids]).toEqual([
+      ['1', '2', '3', '4'],
+      ['1', '2', '3', '4'],
+    ]);
+    expect(there.heard.map((entry) => entry.position.offset)).toEqual([1, 2, 3, 4]);
+    expect(there.heard[0]?.event).toEqual(liveEvent('1'));
+  });
+
+  it('keeps one order where both publish at once', async () => {
+    const { h, one, two } = await both({ maxEvents: 1000, maxBytes: 1_000_000 });
+    const [here, there] = [new Ear(), new Ear()];
+    await one.subscribe(DEALS, here);
+    await two.subscribe(DEALS, there);
+    const calls = Array.from({ length: 50 }, (_, i) => [one.publish([liveEvent(`a${i}`)]), two.publish([liveEvent(`b${i}`)])]);
+    await Promise.all(calls.flat());
+    await h.settled();
+    expect(here.heard.length).toBe(100);
+    expect(there.ids).toEqual(here.ids);
+    expect(here.ids.filter((id) => id.startsWith('a'))).toEqual(Array.from({ length: 50 }, (_, i) => `a${i}`));
+  });
+
+  it('knows in one of the interest in the other as soon as the subscription resolves', async () => {
+    const { h, one, two } = await both();
+    for (let i = 0; i < 20; i++) {
+      const name = { tenant: `t${i}`, type: 'Deal' };
+      expect(one.interested(name)).toBe(false);
+      const ear = new Ear();
+      await two.subscribe(name, ear);
+      // No turn of the event loop in between: an event that is posted now must not pass by.
+      expect(one.interested(name)).toBe(true);
+      expect((await one.publish([liveEvent('1', name)])).map((result) => result.kind)).toEqual(['published']);
+      await h.settled();
+      expect(ear.ids).toEqual(['1']);
+    }
+  });
+
+  it('takes an event id once and versions in rising order, whoever publishes', async () => {
+    const { h, one, two } = await both();
+    const ear = new Ear();
+    await two.subscribe(DEALS, ear);
+    await one.publish([liveEvent('1', { version: 5 })]);
+    const results = await two.publish([liveEvent('1', { version: 5 }), liveEvent('2', { version: 5 }), liveEvent('3', { version: 6 })]);
+    expect(results.map((result) => result.kind)).toEqual(['duplicate', 'stale', 'published']);
+    await h.settled();
+    expect(ear.ids).toEqual(['1', '3']);
+  });
+
+  it('continues in one a position that the other gave out', async () => {
+    const { h, one, two } = await both();
+    const subscription = await one.subscribe(DEALS, new Ear());
+    await two.publish(['1', '2', '3'].map((id) => liveEvent(id)));
+    subscription.close();
+    await h.settled();
+    const ear = new Ear();
+    const second = await two.subscribe(DEALS, ear);
+    expect(second.position).toEqual({ epoch: subscription.position.epoch, offset: 3 });
+    const slice = await two.history(DEALS, { ...subscription.position, offset: 1 }, 10, ALL);
+    expect([slice.gap, slice.events.map((entry) => entry.event.id)]).toEqual([null, ['2', '3']]);
+  });
+
+  it('is interesting while either listens', async () => {
+    const { h, one, two } = await both({ lingerMs: 20_000 });
+    const first = await one.subscribe(DEALS, new Ear());
+    const second = await two.subscribe(DEALS, new Ear());
+    first.close();
+    await h.elapse(100_000);
+    expect((await one.publish([liveEvent('1')])).map((result) => result.kind)).toEqual(['published']);
+    expect(one.interested(DEALS)).toBe(true);
+    second.close();
+    await h.settled();
+    await h.elapse(20_000);
+    expect((await one.publish([liveEvent('2')])).map((result) => result.kind)).toEqual(['no-interest']);
   });
 }
 
@@ -341,7 +443,7 @@ function restartTests(start: Start): void {
     const { position } = await h.channels.subscribe(DEALS, new Ear());
     await h.channels.publish([liveEvent('1')]);
     await h.restart();
-    await h.elapse(20_000);
+    await h.elapse(20_000 + h.interestLagMs);
     expect(h.channels.interested(DEALS)).toBe(false);
     expect((await h.channels.subscribe(DEALS, new Ear())).position.epoch).not.toBe(position.epoch);
   });
@@ -377,7 +479,7 @@ const steps = fc.array(
  * Random histories against a straight model that only remembers what was published: every position ever given out is continued exactly,
  * or with an explicit gap of exactly the size that is missing; every listener has heard exactly what came after its position.
  */
-function modelTests(start: Start): void {
+function modelTests(start: Start, numRuns: number): void {
   const bounds: ChannelsHarnessOptions = { maxEvents: 6, maxBytes: 900, maxAgeMs: 5000, lingerMs: 20_000 };
   it('agrees with the model in any order of publish, duplicate, evict, expire, leave and restart', async () => {
     await fc.assert(
@@ -388,7 +490,7 @@ function modelTests(start: Start): void {
         await model.check();
         await h.dispose();
       }),
-      { numRuns: 150 },
+      { numRuns },
     );
   });
 }

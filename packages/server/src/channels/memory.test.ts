@@ -33,6 +33,8 @@ async function harness(
       return channels;
     },
     durable: openJournal !== null,
+    interestLagMs: 0,
+    another: () => Promise.reject(new Error('memory is one process’s own')),
     elapse: async (ms) => clock.advance(ms),
     settled: async () => {},
     async restart() {

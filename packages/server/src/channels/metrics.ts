@@ -1,4 +1,4 @@
-import type { Metrics } from '../kit/metrics.ts';
+import { LATENCY_BUCKETS, type Metrics } from '../kit/metrics.ts';
 
 export type ChannelsMetrics = ReturnType<typeof createChannelsMetrics>;
 
@@ -17,5 +17,42 @@ export function createChannelsMetrics(metrics: Metrics) {
     listenerFaults: metrics.counter('channels_listener_faults_total', 'Listeners that threw during fan-out (a fault of Millrace)'),
     journalFailures: metrics.counter('channels_journal_failures_total', 'Publish calls refused because the journal could not be written'),
     journalLoads: metrics.counter('channels_journal_loads_total', 'Channels brought back from the journal'),
+  };
+}
+
+export type RedisMetrics = ReturnType<typeof createRedisMetrics>;
+
+export function createRedisMetrics(metrics: Metrics) {
+  return {
+    calls: metrics.counter('channels_redis_calls_total', 'Scripts run in Redis, by script', ['script']),
+    failures: metrics.counter('channels_redis_failures_total', 'Scripts that Redis did not run or did not answer, by script', ['script']),
+    repeats: metrics.counter(
+      'channels_redis_repeats_total',
+      'Calls tried again at once because a slot or a master has moved, or another try may work',
+    ),
+    latency: metrics.histogram('channels_redis_call_seconds', 'Time of one call, its repetitions included', LATENCY_BUCKETS),
+    queued: metrics.gauge('channels_redis_queued_commands', 'Commands waiting for Redis’s answer'),
+    queuedBytes: metrics.gauge('channels_redis_queued_bytes', 'Bytes of commands waiting for Redis’s answer'),
+    overloaded: metrics.counter('channels_redis_overloaded_total', 'Commands not sent because too many wait'),
+    connections: metrics.gauge('channels_redis_connections', 'Open connections, by use (commands, subscriptions, topology)', ['use']),
+    connectionLosses: metrics.counter('channels_redis_connection_losses_total', 'Connections that ended unasked', ['use']),
+    lag: metrics.gauge('channels_redis_lag_seconds', 'For how long at most Redis has had events that have not arrived here'),
+    resyncs: metrics.counter(
+      'channels_redis_resyncs_total',
+      'Partitions compared with Redis channel by channel (subscribed, lost, run: another server answers)',
+      ['why'],
+    ),
+    refilled: metrics.counter('channels_redis_refilled_events_total', 'Events that were not heard and were read from history'),
+    gaps: metrics.counter('channels_redis_gaps_total', 'Gaps told to listeners (epoch, evicted)', ['why']),
+    badMessages: metrics.counter('channels_redis_bad_messages_total', 'Messages or replies that are not of the form this version writes'),
+    interesting: metrics.gauge('channels_redis_interesting_channels', 'Channels in the picture of who is listened to'),
+    blindPartitions: metrics.gauge(
+      'channels_redis_blind_partitions',
+      'Partitions without a usable picture: events are sent to Redis unasked',
+    ),
+    attachWaits: metrics.counter(
+      'channels_redis_attach_waits_total',
+      'Attachments that waited for the lease of a publisher or of a server to end',
+    ),
   };
 }

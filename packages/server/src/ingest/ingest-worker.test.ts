@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { channelsErrors } from '../channels/errors.ts';
 import type { LiveType } from '../events/live-type.ts';
 import { ManualClock } from '../kit/clock.ts';
+import { MillraceError } from '../kit/errors.ts';
 import { silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
 import { seededRandom } from '../kit/random.ts';
@@ -156,6 +158,17 @@ describe('the ingest worker', () => {
       attempts: 3,
       firstError: 'the channels failed',
     });
+    await at.worker.stop();
+  });
+
+  test('counts no attempt while the store of the channels is away', async () => {
+    const at = await bench({ maxAttempts: 3 });
+    at.channels.failure = new MillraceError(channelsErrors.CHANNELS_AWAY, 'away');
+    at.channels.failures = 10;
+    at.source.feed(deal('1'));
+    await elapse(at, () => at.source.settled.size === 1);
+    expect(at.channels.calls).toHaveLength(11);
+    expect(at.source.settled.get('1')).toEqual({ kind: 'done' });
     await at.worker.stop();
   });
 

@@ -2,13 +2,14 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventSource, SourceRecord } from '../brokers/event-source.ts';
 import { inTime } from '../brokers/patience.ts';
 import type { Channels, PublishResult } from '../channels/channels.ts';
+import { channelsErrors } from '../channels/errors.ts';
 import { decode } from '../events/decode.ts';
 import type { LiveEvent } from '../events/live-event.ts';
 import type { LiveType } from '../events/live-type.ts';
 import { type RecordOutcome, mapRecord } from '../events/map-record.ts';
 import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
-import { MillraceError, kitErrors } from '../kit/errors.ts';
+import { type ErrorSpec, MillraceError, kitErrors } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Random } from '../kit/random.ts';
 import { BREAKER_DEFAULTS, type BreakerOptions, DeadLetterBreaker } from './breaker.ts';
@@ -62,13 +63,18 @@ export type IngestPorts = {
   readonly metrics: IngestMetrics;
 };
 
+/** The store's fault, not the records'. */
+const AWAY: ReadonlySet<ErrorSpec> = new Set([channelsErrors.CHANNELS_AWAY, channelsErrors.CHANNELS_OVERLOADED]);
+
 /** A record on its way. */
 type Item = {
   readonly record: SourceRecord;
   /** Wall clock and monotonic ms when it was pulled. */
   readonly receivedAt: number;
   readonly startedAt: number;
+  /** Publishes that failed, and those of them in which the store was not to blame. */
   failures: number;
+  counted: number;
   firstError: string | null;
 };
 
@@ -192,7 +198,7 @@ export class IngestWorker {
     const startedAt = this.#ports.clock.monotonic();
     this.#metrics.records.inc(records.length);
     for (const record of records) {
-      const admitted = this.#lanes.admit(record.orderKey, { record, receivedAt, startedAt, failures: 0, firstError: null });
+      const admitted = this.#lanes.admit(record.orderKey, { record, receivedAt, startedAt, failures: 0, counted: 0, firstError: null });
       // Cannot be: no more was asked for than there is room. Unsettled, it would be delivered again.
       if (!admitted)
         this.#ports.logger.error({ position: record.position }, 'the source gave more records than it was asked for; left unsettled');
@@ -298,19 +304,24 @@ export class IngestWorker {
     for (const run of runs) this.#lanes.finish(run);
   }
 
-  /** Nothing of the call counts: every record of it is parked with its key, or dead after its last attempt. */
+  /**
+   * Nothing of the call counts: every record of it is parked with its key, or dead after its last attempt. While the store is away
+   * no attempt counts: it would turn an outage into dead letters of records that nothing is wrong with.
+   */
   #failed(runs: readonly Run<Item>[], byRun: readonly (readonly Pending[])[], error: unknown): void {
     const message = error instanceof MillraceError ? `${error.code}: ${error.message}` : 'the channels failed';
     this.#metrics.publishFailures.inc();
     this.#ports.logger.error({ err: error, records: count(runs) }, 'publishing failed');
     const now = this.#ports.clock.monotonic();
+    const away = error instanceof MillraceError && AWAY.has(error.spec);
     let parked = 0;
     runs.forEach((run, i) => {
       const rest: Item[] = [];
       for (const { item } of byRun[i] ?? []) {
         item.failures++;
+        if (!away) item.counted++;
         item.firstError ??= message;
-        if (item.record.attempt + item.failures - 1 >= this.#options.maxAttempts) this.#giveUp(item, message);
+        if (!away && item.record.attempt + item.counted - 1 >= this.#options.maxAttempts) this.#giveUp(item, message);
         else {
           this.#outcomes.retry(item.record, message);
           rest.push(item);
@@ -324,7 +335,7 @@ export class IngestWorker {
   }
 
   #giveUp(item: Item, message: string): void {
-    const attempts = item.record.attempt + item.failures - 1;
+    const attempts = item.record.attempt + item.counted - 1;
     this.#outcomes.dead(item.record, ingestErrors.PUBLISH_FAILED.code, `not published in ${attempts} attempts; ${message}`, {
       attempts,
       firstError: item.firstError ?? message,

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded-log.ts';
 import { type BrokersMetrics, createBrokersMetrics } from '../brokers/metrics.ts';
@@ -6,13 +7,18 @@ import type { EventSource } from '../brokers/event-source.ts';
 import { RoutingSink } from '../brokers/routing-sink.ts';
 import type { Channels } from '../channels/channels.ts';
 import { MEMORY_CHANNELS_DEFAULTS, MemoryChannels } from '../channels/memory.ts';
-import { createChannelsMetrics } from '../channels/metrics.ts';
+import { type ChannelsMetrics, createChannelsMetrics, createRedisMetrics } from '../channels/metrics.ts';
+import { RedisChannels } from '../channels/redis.ts';
+import type { RedisTls } from '../channels/redis-options.ts';
 import { openSqliteJournal } from '../channels/sqlite-journal.ts';
 import { EventTrace } from '../ingest/event-trace.ts';
 import { IngestWorker } from '../ingest/ingest-worker.ts';
 import { createIngestMetrics } from '../ingest/metrics.ts';
+import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Base } from './base.ts';
 import { createBrokers } from './brokers.ts';
+import type { Config } from './config.ts';
+import { serverErrors } from './errors.ts';
 import type { Topics } from './graph.ts';
 
 export type DataPath = {
@@ -26,13 +32,16 @@ export type DataPath = {
   readonly brokersMetrics: BrokersMetrics;
 };
 
-/** The first half of path (a): the durable log, the worker that takes records in, the channels that it publishes to. */
-export function openDataPath(base: Base, topics: Topics): DataPath {
+/**
+ * The first half of path (a): the durable log, the worker that takes records in, the channels that it publishes to. Rejects where the
+ * channels are in Redis and it cannot be used.
+ */
+export async function openDataPath(base: Base, topics: Topics): Promise<DataPath> {
   const { closing, clock, random, metrics, rooms, log: logger } = base;
   const brokersMetrics = createBrokersMetrics(metrics);
   const log = openEmbeddedLog(join(base.dataDir, 'events.sqlite'), { logger, metrics: brokersMetrics, clock }, rooms.embeddedLog);
   closing.defer(() => log.close());
-  const channels = openChannels(base);
+  const channels = await openChannels(base);
   closing.defer(() => channels.close());
   const trace = new EventTrace();
   closing.defer(() => trace.close());
@@ -53,7 +62,15 @@ export function openDataPath(base: Base, topics: Topics): DataPath {
   return { log, channels, sink: new RoutingSink(foreign.sinks, log.sink), ingest, trace, brokersMetrics };
 }
 
-function openChannels({ config, rooms, dataDir, metrics, clock, random, log: logger }: Base): MemoryChannels {
+function openChannels(base: Base): Channels | Promise<Channels> {
+  const { rooms, metrics: registry, clock, random, log: logger } = base;
+  const metrics = createChannelsMetrics(registry);
+  if (rooms.redis === null) return openMemoryChannels(base, metrics);
+  const deps = { logger, metrics, redisMetrics: createRedisMetrics(registry), clock, random };
+  return RedisChannels.open({ ...rooms.redis, tls: redisTls(base.config.channels.redis) }, deps);
+}
+
+function openMemoryChannels({ config, rooms, dataDir, clock, random, log: logger }: Base, metrics: ChannelsMetrics): MemoryChannels {
   const options = { ...MEMORY_CHANNELS_DEFAULTS, ...rooms.channels };
   const journal = config.channels.journal
     ? openSqliteJournal(join(dataDir, 'channels.sqlite'), {
@@ -61,5 +78,23 @@ function openChannels({ config, rooms, dataDir, metrics, clock, random, log: log
         duplicateWindow: Math.max(options.duplicateWindow, options.maxEvents),
       })
     : null;
-  return new MemoryChannels({ logger, metrics: createChannelsMetrics(metrics), clock, random, ...(journal ? { journal } : {}) }, options);
+  return new MemoryChannels({ logger, metrics, clock, random, ...(journal ? { journal } : {}) }, options);
+}
+
+function redisTls({ urls, caFile, certFile, keyFile }: Config['channels']['redis']): RedisTls | null {
+  if (!urls.some((url) => url.startsWith('rediss:'))) return null;
+  const read = (option: string, path: string): string => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      throw new MillraceError(
+        serverErrors.FILE_UNREADABLE,
+        `channels.redis.${option}: ${path} cannot be read: ${reasonOf(error)}`,
+        {},
+        error,
+      );
+    }
+  };
+  const client = certFile !== null && keyFile !== null ? { cert: read('certFile', certFile), key: read('keyFile', keyFile) } : null;
+  return { ca: caFile === null ? null : read('caFile', caFile), client };
 }

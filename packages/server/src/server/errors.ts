@@ -50,6 +50,13 @@ export const serverErrors = defineErrors({
     meaning: 'In dev mode a request came under a host name that is not this machine’s: a web page elsewhere might be behind it.',
     action: 'Use localhost or 127.0.0.1, or add the origin of that name to `transports.allowedOrigins`.',
   },
+  FILE_UNREADABLE: {
+    class: 'setup',
+    http: 500,
+    retryable: false,
+    meaning: 'A file that the configuration names cannot be read.',
+    action: 'Mend the path or the rights of the file and start again.',
+  },
   HOST_NOT_LOOPBACK: {
     class: 'setup',
     http: 500,

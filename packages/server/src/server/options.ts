@@ -3,6 +3,12 @@ import { type BrokerConfig, broker } from './config/broker.ts';
 import { type IssuerConfig, issuer } from './config/issuer.ts';
 import { boolean, choice, duration, integer, list, optional, size, text, url } from './config/kinds.ts';
 
+/** Without user and password: URLs are shown and logged. */
+const redisUrl = text(
+  'redis://host:port or rediss://host:port, without user, password and path',
+  (value) => /^rediss?:\/\/[^/@?#]+\/?$/.test(value) && URL.canParse(value),
+  'url',
+);
 const PORT = { min: 0, max: 65_535 };
 const KIB = 1024;
 const MIB = 1_048_576;
@@ -106,7 +112,7 @@ export const options = {
     maxAttempts: option({
       kind: integer({ min: 1, max: 1000 }),
       default: 12,
-      doc: 'How often a record is tried before it becomes a dead letter.',
+      doc: 'How often a record is tried before it becomes a dead letter. While the store of the channels is away no attempt counts.',
     }),
     backoffMin: option({
       kind: duration({ min: 1, max: HOUR }),
@@ -120,6 +126,11 @@ export const options = {
     }),
   },
   channels: {
+    kind: option({
+      kind: choice(['memory', 'redis']),
+      default: 'memory',
+      doc: 'Where channels live: in this process, or in Redis, which several processes share. docs/redis.md says what that takes and gives.',
+    }),
     historyCount: option({
       kind: integer({ min: 0, max: 10_000_000 }),
       default: 1000,
@@ -135,13 +146,47 @@ export const options = {
     totalBytes: option({
       kind: size({ min: MIB, max: 1_048_576 * MIB }),
       default: 256 * MIB,
-      doc: 'History of all channels together; the least recently used channel gives way first.',
+      doc: 'History of all channels together; the least recently used channel gives way first. In Redis its `maxmemory` bounds it.',
     }),
     journal: option({
       kind: boolean(),
       default: true,
-      doc: 'Whether history and positions survive a restart. Without it every restart starts a new epoch and clients get a GAP.',
+      doc: 'Whether history and positions survive a restart. Without it every restart starts a new epoch and clients get a GAP. In Redis they do.',
     }),
+    redis: {
+      mode: option({
+        kind: choice(['standalone', 'sentinel', 'cluster']),
+        default: 'standalone',
+        doc: 'How the servers are arranged. Redis 7 or Valkey.',
+      }),
+      urls: option({
+        kind: list(redisUrl, 100),
+        default: [],
+        doc: 'The server; or the sentinels; or some nodes of the cluster. `rediss://` is TLS. Users and passwords have options of their own.',
+      }),
+      masterName: option({ kind: optional(text('a name')), default: null, doc: 'The name under which sentinels know the master.' }),
+      username: option({ kind: optional(text('a user name')), default: null, doc: 'The ACL user. Without it: `default`.' }),
+      password: option({ kind: optional(text('a password')), default: null, secret: true, doc: 'The password of the user.' }),
+      sentinelUsername: option({ kind: optional(text('a user name')), default: null, doc: 'The ACL user at the sentinels themselves.' }),
+      sentinelPassword: option({ kind: optional(text('a password')), default: null, secret: true, doc: 'The password at the sentinels.' }),
+      caFile: option({
+        kind: optional(text('a file')),
+        default: null,
+        doc: 'PEM of the authorities that sign the servers’ certificates. Without it: those that Node trusts.',
+      }),
+      certFile: option({ kind: optional(text('a file')), default: null, doc: 'PEM of our own certificate, where the servers want one.' }),
+      keyFile: option({ kind: optional(text('a file')), default: null, doc: 'PEM of its key.' }),
+      keyPrefix: option({
+        kind: text('letters, digits, -, _, . and :', (value) => /^[\w.:-]{1,64}$/.test(value)),
+        default: 'millrace',
+        doc: 'Begins every key and pub/sub channel; another one for each installation that shares the servers.',
+      }),
+      partitions: option({
+        kind: integer({ min: 1, max: 1024 }),
+        default: 32,
+        doc: 'Parts that the channels are spread over, each in one slot with one subscription. The same in every process; changing it starts anew.',
+      }),
+    },
   },
   live: {
     maxSessions: option({

@@ -3,6 +3,7 @@ import type { AuthenticatorOptions } from '../access/authenticator.ts';
 import type { IssuerOptions, KeySource } from '../access/issuer.ts';
 import { EMBEDDED_LOG_DEFAULTS, type EmbeddedLogOptions } from '../brokers/embedded-log.ts';
 import type { MemoryChannelsOptions } from '../channels/memory.ts';
+import type { RedisAddress, RedisChannelsOptions, RedisStore } from '../channels/redis-options.ts';
 import type { PipelineOptions } from '../gateway/pipeline.ts';
 import type { IngestOptions } from '../ingest/ingest-worker.ts';
 import type { OriginOptions } from '../kit/origin-policy.ts';
@@ -21,6 +22,8 @@ export type RoomOptions = {
   readonly embeddedLog: Partial<EmbeddedLogOptions>;
   readonly ingest: Partial<IngestOptions>;
   readonly channels: Partial<MemoryChannelsOptions>;
+  /** Null where the channels are in memory. The certificates are files, which `data-path.ts` reads. */
+  readonly redis: (Partial<RedisChannelsOptions> & { readonly store: RedisStore }) | null;
   readonly live: Partial<LiveLimits>;
   readonly sessions: Partial<SessionLimits>;
   readonly operations: Partial<OperationLimits>;
@@ -36,7 +39,7 @@ export function roomOptions(config: Config): RoomOptions {
   return { ...dataPath(config), ...clientSide(config), ...whoAndWhence(config) };
 }
 
-function dataPath({ broker, ingest, channels }: Config): Pick<RoomOptions, 'embeddedLog' | 'ingest' | 'channels'> {
+function dataPath({ broker, ingest, channels }: Config): Pick<RoomOptions, 'embeddedLog' | 'ingest' | 'channels' | 'redis'> {
   return {
     embeddedLog: {
       retention: {
@@ -60,7 +63,43 @@ function dataPath({ broker, ingest, channels }: Config): Pick<RoomOptions, 'embe
       lingerMs: channels.linger,
       maxTotalBytes: channels.totalBytes,
     },
+    redis: channels.kind === 'redis' ? redisOptions(channels) : null,
   };
+}
+
+function redisOptions({ redis, historyCount, historyBytes, historyAge, linger }: Config['channels']): NonNullable<RoomOptions['redis']> {
+  const { username, password, keyPrefix, partitions } = redis;
+  return {
+    store: redisStore(redis),
+    login: { username, password },
+    keyPrefix,
+    partitions,
+    maxEvents: historyCount,
+    maxBytes: historyBytes,
+    maxAgeMs: historyAge,
+    lingerMs: linger,
+  };
+}
+
+/** Validation has made sure that what the mode needs is there. */
+function redisStore({ mode, urls, masterName, sentinelUsername, sentinelPassword }: Config['channels']['redis']): RedisStore {
+  const addresses = urls.map((url) => addressOf(url, mode === 'sentinel' ? 26_379 : 6379));
+  switch (mode) {
+    case 'standalone':
+      return { kind: 'standalone', server: addresses[0] ?? { host: '127.0.0.1', port: 6379 } };
+    case 'sentinel': {
+      const sentinelLogin = sentinelPassword === null ? null : { username: sentinelUsername, password: sentinelPassword };
+      return { kind: 'sentinel', sentinels: addresses, masterName: masterName ?? '', sentinelLogin };
+    }
+    case 'cluster':
+      return { kind: 'cluster', nodes: addresses };
+  }
+}
+
+function addressOf(url: string, defaultPort: number): RedisAddress {
+  const { hostname, port } = new URL(url);
+  // An IPv6 address stands in brackets in a URL and nowhere else.
+  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? defaultPort : Number(port) };
 }
 
 function clientSide({ live, enrichment, gateway, transports, drainWindow }: Config) {

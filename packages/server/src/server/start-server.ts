@@ -44,7 +44,7 @@ export async function startServer(config: Config): Promise<RunningServer> {
   await using opening = new AsyncDisposableStack();
   const base = createBase(config, opening);
   const graph = await openGraph(base);
-  const path = openDataPath(base, graph.topics);
+  const path = await openDataPath(base, graph.topics);
   const clients = openClientSide(base, graph, path.channels);
   const ports = await openPorts(base, graph, path, clients);
   await graph.generations.ready;

@@ -116,6 +116,7 @@ export class FakeChannels implements Pick<Channels, 'interested' | 'publish'> {
   readonly uninteresting = new Set<string>();
   /** Failures to come; infinity is an outage. */
   failures = 0;
+  failure = new Error('the store failed');
   running = 0;
   maxRunning = 0;
   #gate: Promise<void> | null = null;
@@ -151,7 +152,7 @@ export class FakeChannels implements Pick<Channels, 'interested' | 'publish'> {
       await this.#gate;
       if (this.failures > 0) {
         this.failures--;
-        throw new Error('the store is away');
+        throw this.failure;
       }
       return events.map((event) => this.#one(event));
     } finally {

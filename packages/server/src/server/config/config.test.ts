@@ -29,6 +29,13 @@ async function refusal(run: Promise<unknown>): Promise<MillraceError> {
   return thrown as MillraceError;
 }
 
+const redis = (over: Readonly<Record<string, unknown>>): Record<string, unknown> => ({
+  'channels.kind': 'redis',
+  'channels.redis.urls': ['redis://r:6379'],
+  'cursor.key': 'k'.repeat(32),
+  ...over,
+});
+
 const keysOf = (error: MillraceError): string[] => (error.details['problems'] as Problem[]).map(({ key }) => key);
 
 describe('declaration', () => {
@@ -118,6 +125,17 @@ describe('validation', () => {
     [{ 'registry.store': 'postgres' }, 'registry.store, registry.postgresUrl'],
     [{ 'access.anonymous': false, 'access.anonymousTenant': 'acme' }, 'access.anonymousTenant, access.anonymous'],
     [{ 'cursor.previousKey': 'k'.repeat(32) }, 'cursor.previousKey, cursor.key'],
+    [{ 'channels.redis.urls': ['redis://r:6379'] }, 'channels.kind, channels.redis.urls'],
+    [{ 'channels.kind': 'redis' }, 'channels.kind, channels.redis.urls'],
+    [{ 'channels.kind': 'redis', 'channels.redis.urls': ['redis://r:6379'] }, 'channels.kind, cursor.key'],
+    [redis({ 'channels.redis.urls': ['redis://a', 'redis://b'] }), 'channels.redis.mode, channels.redis.urls'],
+    [redis({ 'channels.redis.mode': 'sentinel' }), 'channels.redis.mode, channels.redis.masterName'],
+    [redis({ 'channels.redis.masterName': 'm' }), 'channels.redis.mode'],
+    [redis({ 'channels.redis.mode': 'cluster', 'channels.redis.urls': ['redis://a', 'rediss://b'] }), 'channels.redis.urls'],
+    [redis({ 'channels.redis.caFile': 'ca.pem' }), 'channels.redis.urls'],
+    [redis({ 'channels.redis.urls': ['rediss://a'], 'channels.redis.keyFile': 'k' }), 'channels.redis.certFile, channels.redis.keyFile'],
+    [redis({ 'channels.redis.username': 'u' }), 'channels.redis.username, channels.redis.password'],
+    [redis({ 'channels.historyCount': 0 }), 'channels.historyCount'],
   ])('refuses combinations that cannot work: %o', async (overrides, key) => {
     expect(keysOf(await refusal(defaultConfig('dev', overrides)))).toContain(key);
   });
@@ -171,6 +189,13 @@ describe('secrets', () => {
     expect(loaded.config.access.issuers[0]).toMatchObject({ secret: key, algorithms: ['HS256'] });
     expect(JSON.stringify([explainConfig(loaded), maskedConfig(loaded)])).not.toContain(key);
     expect((await loadConfig({ cwd, environment: { MILLRACE_CURSOR_KEY_FILE: path } })).config.cursor.key).toBe(key);
+  });
+
+  it('do not stand in the URLs of Redis', async () => {
+    const overrides = redis({ 'channels.redis.urls': ['redis://user:hidden@r:6379'] });
+    const error = await refusal(defaultConfig('dev', overrides));
+    expect(keysOf(error)).toContain('channels.redis.urls[0]');
+    expect(error.message).toContain('without user, password and path');
   });
 
   it('are masked in what validation says too', async () => {

@@ -12,6 +12,7 @@ export function conflicts(config: Config): Conflict[] {
     ...boundConflicts(config),
     ...storeConflicts(config),
     ...brokerConflicts(config),
+    ...redisConflicts(config),
   ];
 }
 
@@ -98,11 +99,50 @@ function brokerConflicts({ brokers, channels }: Config): Conflict[] {
   if (name !== undefined) out.push({ keys: ['brokers'], what: `two brokers are named ${name}` });
   const topic = twice(brokers.flatMap((each) => topicsOf(each).map(({ as }) => as)));
   if (topic !== undefined) out.push({ keys: ['brokers'], what: `the live topic ${topic} comes from two places` });
-  if (brokers.some(({ delivery }) => delivery === 'effectively-once') && !channels.journal) {
+  if (brokers.some(({ delivery }) => delivery === 'effectively-once') && channels.kind === 'memory' && !channels.journal) {
     out.push({
       keys: ['brokers', 'channels.journal'],
       what: 'effectively-once needs channels.journal: without it a restart forgets which events were published',
     });
   }
+  return out;
+}
+
+function redisConflicts({ channels, cursor }: Config): Conflict[] {
+  const { mode, urls, masterName, certFile, keyFile, ...rest } = channels.redis;
+  const out: Conflict[] = [];
+  const wrong = (wanted: boolean, keys: readonly string[], what: string): void => {
+    if (wanted) out.push({ keys, what });
+  };
+  if (channels.kind === 'memory') {
+    wrong(urls.length > 0, ['channels.kind', 'channels.redis.urls'], 'channels.redis.urls is given, but the channels are in memory');
+    return out;
+  }
+  wrong(urls.length === 0, ['channels.kind', 'channels.redis.urls'], 'channels in Redis need channels.redis.urls');
+  wrong(mode === 'standalone' && urls.length > 1, ['channels.redis.mode', 'channels.redis.urls'], 'a standalone Redis has one URL');
+  const masterMissing = mode === 'sentinel' && masterName === null;
+  wrong(masterMissing, ['channels.redis.mode', 'channels.redis.masterName'], 'sentinels are asked for a master by its name');
+  const sentinelOnly = masterName !== null || rest.sentinelUsername !== null || rest.sentinelPassword !== null;
+  wrong(mode !== 'sentinel' && sentinelOnly, ['channels.redis.mode'], 'masterName and the sentinels’ user are for mode sentinel only');
+  const schemes = new Set(urls.map((url) => new URL(url).protocol));
+  wrong(schemes.size > 1, ['channels.redis.urls'], 'all with TLS (rediss://), or none');
+  const tlsFiles = rest.caFile !== null || certFile !== null || keyFile !== null;
+  wrong(!schemes.has('rediss:') && tlsFiles, ['channels.redis.urls'], 'certificates are given, but the URLs are without TLS (rediss://)');
+  wrong(
+    (certFile === null) !== (keyFile === null),
+    ['channels.redis.certFile', 'channels.redis.keyFile'],
+    'a certificate and its key go together',
+  );
+  wrong(
+    rest.username !== null && rest.password === null,
+    ['channels.redis.username', 'channels.redis.password'],
+    'a user without a password',
+  );
+  wrong(channels.historyCount === 0, ['channels.historyCount'], 'in Redis what is not heard is read from history: keep at least one event');
+  wrong(
+    cursor.key === null,
+    ['channels.kind', 'cursor.key'],
+    'processes that share channels share cursor.key too: clients resume on any of them',
+  );
   return out;
 }
