@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded-log.ts';
 import { type BrokersMetrics, createBrokersMetrics } from '../brokers/metrics.ts';
+import type { EventSink } from '../brokers/event-sink.ts';
+import type { EventSource } from '../brokers/event-source.ts';
+import { RoutingSink } from '../brokers/routing-sink.ts';
 import type { Channels } from '../channels/channels.ts';
 import { MEMORY_CHANNELS_DEFAULTS, MemoryChannels } from '../channels/memory.ts';
 import { type ChannelsMetrics, createChannelsMetrics, createRedisMetrics } from '../channels/metrics.ts';
@@ -15,12 +18,15 @@ import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Base } from './base.ts';
 import type { Config } from './config.ts';
 import { serverErrors } from './errors.ts';
+import { createBrokers } from './brokers.ts';
 import type { Topics } from './graph.ts';
 
 export type DataPath = {
   readonly log: EmbeddedLog;
   readonly channels: Channels;
-  readonly ingest: IngestWorker;
+  /** Where `POST /events` appends: the embedded log, or the broker that a topic comes from. */
+  readonly sink: EventSink;
+  readonly ingest: { start(): Promise<void> };
   readonly trace: EventTrace;
   /** Shared by the log and the door to it. */
   readonly brokersMetrics: BrokersMetrics;
@@ -39,21 +45,21 @@ export async function openDataPath(base: Base, topics: Topics): Promise<DataPath
   closing.defer(() => channels.close());
   const trace = new EventTrace();
   closing.defer(() => trace.close());
-  const ingest = new IngestWorker(
-    {
-      source: log.source('ingest'),
-      channels,
-      liveTypesFor: (topic) => topics.typesOf(topic),
-      trace,
-      clock,
-      random,
-      logger,
-      metrics: createIngestMetrics(metrics, trace),
+  const foreign = createBrokers(base, log.deadLetters, brokersMetrics);
+  const ingestMetrics = createIngestMetrics(metrics, trace);
+  const worker = (source: EventSource): IngestWorker => {
+    const liveTypesFor = (topic: string) => topics.typesOf(topic);
+    const made = new IngestWorker({ source, channels, liveTypesFor, trace, clock, random, logger, metrics: ingestMetrics }, rooms.ingest);
+    closing.defer(() => made.stop());
+    return made;
+  };
+  const workers = [log.source('ingest'), ...foreign.sources].map(worker);
+  const ingest = {
+    start: async (): Promise<void> => {
+      await Promise.all(workers.map((each) => each.start()));
     },
-    rooms.ingest,
-  );
-  closing.defer(() => ingest.stop());
-  return { log, channels, ingest, trace, brokersMetrics };
+  };
+  return { log, channels, sink: new RoutingSink(foreign.sinks, log.sink), ingest, trace, brokersMetrics };
 }
 
 function openChannels(base: Base): Channels | Promise<Channels> {

@@ -11,7 +11,7 @@ export function openDoor({ config, authenticator, clock, log: logger }: Base, to
   const { maxBodyBytes, maxEventBytes, maxInFlightBytes } = config.ingest;
   const door = createHttpIngest(
     {
-      sink: path.log.sink,
+      sink: path.sink,
       deadLetters: path.log.deadLetters,
       intake: createEventIntake(topics, { maxEventBytes }),
       authorize: async (authorization) => demand(await authenticator.authenticate(authorization), 'events:write'),

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { TopicTypes } from '../brokers/event-intake.ts';
-import type { LiveType } from '../events/live-type.ts';
+import { type LiveType, liveTopicOf } from '../events/live-type.ts';
 import { type Registry, openRegistry } from '../registry/registry.ts';
 import { registrySource } from '../registry/source.ts';
 import { openPostgresStore } from '../registry/postgres-store.ts';
@@ -58,7 +58,7 @@ export class Topics implements TopicTypes {
   #byTopic: ReadonlyMap<string, readonly LiveType[]> = new Map();
 
   take(release: Release): void {
-    this.#byTopic = Map.groupBy(release.liveTypes, (type) => type.topic);
+    this.#byTopic = Map.groupBy(release.liveTypes, liveTopicOf);
   }
 
   typesOf(topic: string): readonly LiveType[] {

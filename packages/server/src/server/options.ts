@@ -1,4 +1,5 @@
 import { type Values, option } from './config/declare.ts';
+import { type BrokerConfig, broker } from './config/broker.ts';
 import { type IssuerConfig, issuer } from './config/issuer.ts';
 import { boolean, choice, duration, integer, list, optional, size, text, url } from './config/kinds.ts';
 
@@ -86,6 +87,11 @@ export const options = {
     deadLetterBytes: option({ kind: size({ min: MIB }), default: 256 * MIB, doc: 'The same, in bytes.' }),
     deadLetterAge: option({ kind: duration({ min: MINUTE, max: 3650 * DAY }), default: 30 * DAY, doc: 'Dead letters are kept this long.' }),
   },
+  brokers: option<readonly BrokerConfig[]>({
+    kind: list(broker, 100),
+    default: [],
+    doc: 'Kafka and RabbitMQ clusters that events are taken from: `{name, type, servers, delivery?, topics | queues, …}`; docs/kafka.md and docs/rabbitmq.md list the keys. `passwordFile`, `caFile`, `certFile` and `keyFile` read from a file. In the environment and flags: JSON.',
+  }),
   ingest: {
     maxBodyBytes: option({
       kind: size({ min: KIB, max: 1024 * MIB }),

@@ -1,5 +1,6 @@
 import { isLoopbackHost } from '../../kit/loopback.ts';
 import type { Config } from '../options.ts';
+import { topicsOf } from './broker.ts';
 
 export type Conflict = { readonly keys: readonly string[]; readonly what: string };
 
@@ -11,6 +12,7 @@ export function conflicts(config: Config): Conflict[] {
     ...boundConflicts(config),
     ...storeConflicts(config),
     ...redisConflicts(config),
+    ...brokerConflicts(config),
   ];
 }
 
@@ -126,5 +128,21 @@ function redisConflicts({ channels, cursor }: Config): Conflict[] {
     ['channels.kind', 'cursor.key'],
     'processes that share channels share cursor.key too: clients resume on any of them',
   );
+  return out;
+}
+
+function brokerConflicts({ brokers, channels }: Config): Conflict[] {
+  const out: Conflict[] = [];
+  const twice = (values: readonly string[]): string | undefined => values.find((value, index) => values.indexOf(value) !== index);
+  const name = twice(brokers.map((each) => each.name));
+  if (name !== undefined) out.push({ keys: ['brokers'], what: `two brokers are named ${name}` });
+  const topic = twice(brokers.flatMap((each) => topicsOf(each).map(({ as }) => as)));
+  if (topic !== undefined) out.push({ keys: ['brokers'], what: `the live topic ${topic} comes from two places` });
+  if (brokers.some(({ delivery }) => delivery === 'effectively-once') && channels.kind === 'memory' && !channels.journal) {
+    out.push({
+      keys: ['brokers', 'channels.journal'],
+      what: 'effectively-once needs channels.journal: without it a restart forgets which events were published',
+    });
+  }
   return out;
 }
