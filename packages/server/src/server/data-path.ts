@@ -22,27 +22,39 @@ import { serverErrors } from './errors.ts';
 import type { Topics } from './graph.ts';
 
 export type DataPath = {
+  /** Null where the process neither takes events in nor holds subscriptions. */
+  readonly channels: Channels | null;
+  readonly ingest: IngestSide | null;
+};
+
+/** What a process with the role ingest has. */
+export type IngestSide = {
   readonly log: EmbeddedLog;
-  readonly channels: Channels;
   /** Where `POST /events` appends: the embedded log, or the broker that a topic comes from. */
   readonly sink: EventSink;
-  readonly ingest: { start(): Promise<void> };
   readonly trace: EventTrace;
   /** Shared by the log and the door to it. */
   readonly brokersMetrics: BrokersMetrics;
+  /** Begins to take events in. */
+  start(): Promise<void>;
 };
 
 /**
- * The first half of path (a): the durable log, the worker that takes records in, the channels that it publishes to. Rejects where the
+ * The first half of path (a): the durable log, the workers that take records in, the channels that they publish to. Rejects where the
  * channels are in Redis and it cannot be used.
  */
 export async function openDataPath(base: Base, topics: Topics): Promise<DataPath> {
+  if (!base.has('ingest') && !base.has('edge')) return { channels: null, ingest: null };
+  const channels = await openChannels(base);
+  base.closing.defer(() => channels.close());
+  return { channels, ingest: base.has('ingest') ? openIngest(base, topics, channels) : null };
+}
+
+function openIngest(base: Base, topics: Topics, channels: Channels): IngestSide {
   const { closing, clock, random, metrics, rooms, log: logger } = base;
   const brokersMetrics = createBrokersMetrics(metrics);
   const log = openEmbeddedLog(join(base.dataDir, 'events.sqlite'), { logger, metrics: brokersMetrics, clock }, rooms.embeddedLog);
   closing.defer(() => log.close());
-  const channels = await openChannels(base);
-  closing.defer(() => channels.close());
   const trace = new EventTrace();
   closing.defer(() => trace.close());
   const foreign = createBrokers(base, log.deadLetters, brokersMetrics);
@@ -54,12 +66,10 @@ export async function openDataPath(base: Base, topics: Topics): Promise<DataPath
     return made;
   };
   const workers = [log.source('ingest'), ...foreign.sources].map(worker);
-  const ingest = {
-    start: async (): Promise<void> => {
-      await Promise.all(workers.map((each) => each.start()));
-    },
+  const start = async (): Promise<void> => {
+    await Promise.all(workers.map((each) => each.start()));
   };
-  return { log, channels, sink: new RoutingSink(foreign.sinks, log.sink), ingest, trace, brokersMetrics };
+  return { log, sink: new RoutingSink(foreign.sinks, log.sink), trace, brokersMetrics, start };
 }
 
 function openChannels(base: Base): Channels | Promise<Channels> {
