@@ -1,4 +1,4 @@
-import { AuthenticationError, Consumer, ListOffsetTimestamps, type MessagesStream } from '@platformatic/kafka';
+import { AuthenticationError, Consumer, ListOffsetTimestamps, type MessagesStream, ProtocolError } from '@platformatic/kafka';
 import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
 import { type Clock, type Timer, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
@@ -209,6 +209,8 @@ export class KafkaSource implements EventSource {
     metrics.reconnects.inc({ group: this.name });
     logger.warn({ reason: describe(error), source: this.name, failures }, 'the session with Kafka ended; beginning another');
     if (!(error instanceof MillraceError)) {
+      // After kill -9 the group (KIP-848) keeps our name for the one that died until its session times out. Nothing is wrong with the configuration.
+      if (isUnreleased(error)) this.#opened.resolve();
       // The first session decides whether the configuration can work at all. No wait makes a wrong password right.
       if (failures >= 3 || isRefusal(error)) this.#opened.reject(this.#setupError(describe(error)));
       return;
@@ -495,6 +497,10 @@ function layersOf(error: unknown): readonly unknown[] {
 
 function describe(error: unknown): string {
   return layersOf(error).map(reasonOf).join(' ');
+}
+
+function isUnreleased(error: unknown): boolean {
+  return layersOf(error).some((layer) => layer instanceof ProtocolError && layer['apiId'] === 'UNRELEASED_INSTANCE_ID');
 }
 
 function isRefusal(error: unknown): boolean {
