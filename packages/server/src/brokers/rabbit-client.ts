@@ -26,6 +26,8 @@ export type RabbitQueue = {
   readonly deadLetterExchange: string | null;
   /** Redeliveries after which the broker gives a message up; quorum queues only. */
   readonly deliveryLimit: number | null;
+  /** One consumer at a time; another takes over where it goes away. Not for streams. */
+  readonly singleActive: boolean;
   readonly bindings: readonly RabbitBinding[];
   /** The header that holds the key of an event; without it messages of the queue stay in order among themselves. */
   readonly keyHeader: string | null;

@@ -148,6 +148,21 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     expect(oracle.distinct).toBe(200);
   });
 
+  it('one consumer at a time keeps the order of the queue when it goes over to another', async () => {
+    const options = rabbit({ singleActive: true });
+    const first = await consume(options, { maxUnsettled: 20 });
+    const second = await consume(options);
+    const sink = new RabbitSink(options, (await beside()).logger);
+    stack.defer(() => sink.close());
+    await produce(sink, 0, 100);
+    const [one] = await first.pull(1);
+    first.settle(one!, { kind: 'done' });
+    await first.close();
+    const rest = await pullTexts(second, 99);
+    const ids = rest.map((text) => Number((JSON.parse(text) as { event_id: string }).event_id));
+    expect(ids).toEqual(Array.from({ length: 99 }, (_, i) => i + 1));
+  });
+
   it('publish/subscribe: every queue bound to a fanout exchange gets every message', async () => {
     const exchange = `${queue}.all`;
     const bindings = [{ exchange, type: 'fanout', routingKey: '', arguments: {} }] as const;
