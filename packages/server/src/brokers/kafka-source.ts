@@ -346,8 +346,10 @@ export class KafkaSource implements EventSource {
   #adopt(session: Session, place: { topic: string; partition: number; incarnation: string }, position: number, committed: number): void {
     const name = `${place.topic}/${place.partition}`;
     const held = this.#partitions.get(name);
-    const expected = held?.next ?? (committed < 0 ? position : committed);
-    if (held && position <= expected) return;
+    // A topic that was made anew under the old name begins at 0: what was known of the old one would pass for read.
+    const same = held?.incarnation === place.incarnation ? held : undefined;
+    const expected = same?.next ?? (committed < 0 ? position : committed);
+    if (same && position <= expected) return;
     if (position > expected && position !== committed) this.#jumped(name, expected, position);
     // Somebody else had the partition in between and went on with it.
     if (held) this.#giveUp(session, name, held);

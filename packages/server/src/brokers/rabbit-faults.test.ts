@@ -218,6 +218,17 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     expect(out[0]?.headers.has('content-encoding')).toBe(false);
   });
 
+  it('declares a queue again that was deleted under it', async () => {
+    const source = await consume(rabbit());
+    const connection = connectRabbit(rabbit(), 'operator', (await beside()).logger);
+    stack.defer(() => connection.close());
+    await connection.queueDelete({ queue });
+    const sink = new RabbitSink(rabbit(), (await beside()).logger);
+    stack.defer(() => sink.close());
+    await produce(sink, 0, 1);
+    expect(await source.pull(1)).toHaveLength(1);
+  });
+
   it('refuses to start where the dead-letter exchange is missing, since RabbitMQ would drop in silence', SLOW, async () => {
     await expect(consume(rabbit({ deadLetterExchange: `${queue}.none` }))).rejects.toMatchObject({ code: 'BROKER_SETUP' });
     await expect(consume(rabbit({ declare: false }))).rejects.toMatchObject({ code: 'BROKER_SETUP' });
