@@ -398,7 +398,7 @@ export class KafkaSource implements EventSource {
     if (fate.kind === 'seen') return this.#commitSoon();
     const as = this.#topics.get(message.topic) ?? message.topic;
     const retry = fate.kind === 'retry' ? fate.retry : null;
-    this.#desk.admit(recordOf(message, as, retry?.attempt ?? 1), { partition, offset }, retry);
+    this.#desk.admit(recordOf(message, as, this.#deps.clock.now(), retry?.attempt ?? 1), { partition, offset }, retry);
   }
 
   #settled(delivery: Delivery<Handle>): void {
