@@ -20,6 +20,10 @@ type Step =
   | { readonly kind: 'cut'; readonly whose: 'normal' | 'pubsub' }
   | { readonly kind: 'deaf'; readonly who: 0 | 1; readonly deaf: boolean }
   | { readonly kind: 'come back'; readonly who: 0 | 1 }
+  /** A publisher does not hear who is listened to. */
+  | { readonly kind: 'ignorant'; readonly by: 0 | 1; readonly deaf: boolean }
+  /** Somebody subscribes to a channel that nobody has listened to. */
+  | { readonly kind: 'newcomer'; readonly who: 0 | 1 }
   | { readonly kind: 'restart' };
 
 const either = fc.constantFrom(0 as const, 1 as const);
@@ -33,6 +37,8 @@ const steps = fc.array(
     },
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('deaf' as const), who: either, deaf: fc.boolean() }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('come back' as const), who: either }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('ignorant' as const), by: either, deaf: fc.boolean() }) },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('newcomer' as const), who: either }) },
     { weight: 1, arbitrary: fc.constant({ kind: 'restart' as const }) },
   ),
   { minLength: 10, maxLength: 40 },
@@ -41,12 +47,12 @@ const steps = fc.array(
 /** One subscription of a subscriber: from when it was attached until it left. */
 type Sitting = { readonly witness: Witness; readonly from: { readonly epoch: string; readonly offset: number }; close(): void };
 
-type Subscriber = { readonly process: RedisProcess; deaf: boolean };
+type Listening = { readonly process: RedisProcess; deaf: boolean };
 
 class World {
   readonly #redis: RedisService;
-  readonly #publishers: readonly RedisProcess[];
-  readonly #subscribers: readonly Subscriber[];
+  readonly #publishers: readonly Listening[];
+  readonly #subscribers: readonly Listening[];
   readonly #sittings: Sitting[] = [];
   readonly #current: [Sitting | null, Sitting | null] = [null, null];
   /** Publishing goes on while other things happen; each publisher keeps its own order. */
@@ -56,7 +62,7 @@ class World {
   #next = 0;
   restarts = 0;
 
-  private constructor(redis: RedisService, publishers: readonly RedisProcess[], subscribers: readonly Subscriber[]) {
+  private constructor(redis: RedisService, publishers: readonly Listening[], subscribers: readonly Listening[]) {
     this.#redis = redis;
     this.#publishers = publishers;
     this.#subscribers = subscribers;
@@ -71,7 +77,7 @@ class World {
       leaseMs: 150,
       checkMs: 30,
     };
-    const publishers = await Promise.all([RedisProcess.start(options), RedisProcess.start(options)]);
+    const publishers = await Promise.all([0, 1].map(() => listening(options)));
     const subscribers = await Promise.all([0, 1].map(() => listening(options)));
     const world = new World(redis, publishers, subscribers);
     for (const who of [0, 1] as const) await world.#sit(who);
@@ -96,6 +102,11 @@ class World {
       case 'come back':
         this.#current[step.who]?.close();
         return this.#sit(step.who);
+      case 'ignorant':
+        this.#publishers[step.by]!.deaf = step.deaf;
+        return;
+      case 'newcomer':
+        return this.#newcomer(step.who);
       case 'restart':
         this.restarts += 1;
         await this.#redis.kill();
@@ -106,7 +117,7 @@ class World {
   #publish(by: 0 | 1, ids: readonly string[]): void {
     const events = ids.map((id) => liveEvent(id));
     this.#publishing[by] = this.#publishing[by].then(async () => {
-      const results = await this.#publishers[by]!.publish(...events);
+      const results = await this.#publishers[by]!.process.publish(...events);
       results.forEach(({ kind }, i) => {
         if (kind !== 'no-interest') this.#taken.push(ids[i]!);
       });
@@ -128,12 +139,20 @@ class World {
     }
   }
 
+  /** When it has resolved nobody may deny the channel, in the same turn already. */
+  async #newcomer(who: 0 | 1): Promise<void> {
+    const name = { tenant: `newcomer-${this.#next++}`, type: 'Deal' };
+    const attached = await this.#subscribers[who]!.process.channels.subscribe(name, new Witness()).catch(() => null);
+    if (attached) expect(this.#publishers.map(({ process }) => process.channels.interested(name))).toEqual([true, true]);
+  }
+
   async check(): Promise<void> {
     await Promise.all(this.#publishing);
-    for (const subscriber of this.#subscribers) subscriber.deaf = false;
+    for (const each of [...this.#subscribers, ...this.#publishers]) each.deaf = false;
     const last = liveEvent(`last-${this.#next}`);
     // After a start without data nobody is interested until a subscriber has come back; what passes by until then is in its gap.
-    while ((await this.#publishers[0]!.publish(last))[0]!.kind === 'no-interest') await this.#subscribers[0]!.process.channels.settle();
+    while ((await this.#publishers[0]!.process.publish(last))[0]!.kind === 'no-interest')
+      await this.#subscribers[0]!.process.channels.settle();
     this.#taken.push(last.id);
     await Promise.all(this.#current.map((sitting) => sitting!.witness.heard(last.id)));
     const meaning = new Map<string, string>();
@@ -168,18 +187,18 @@ class World {
   }
 
   async close(): Promise<void> {
-    for (const { channels } of [...this.#publishers, ...this.#subscribers.map(({ process }) => process)]) await channels.close();
+    for (const { channels } of [...this.#publishers, ...this.#subscribers].map(({ process }) => process)) await channels.close();
   }
 }
 
 /** A process whose messages can be lost without anybody noticing. */
-async function listening(options: Parameters<typeof RedisProcess.start>[0]): Promise<Subscriber> {
+async function listening(options: Parameters<typeof RedisProcess.start>[0]): Promise<Listening> {
   const state = { deaf: false };
   const connect: typeof RedisConnection.open = async (...args) => {
     const connection = await RedisConnection.open(...args);
     const subscribe = connection.subscribe.bind(connection);
     connection.subscribe = (channel, onMessage) =>
-      subscribe(channel, (text) => (state.deaf && text.startsWith('e') ? undefined : onMessage(text)));
+      subscribe(channel, (text) => (state.deaf && !text.startsWith('a') ? undefined : onMessage(text)));
     return connection;
   };
   const process = await RedisProcess.start(options, { connect });
