@@ -1,7 +1,7 @@
 -- Every script begins with this file.
 --
 -- Keys. All keys of a partition have one hash tag, so that one script may touch them and one subscription hears them all.
---   state     hash    run: the replication history (master_replid) that the partition lives in; seq: messages published;
+--   state     hash    run: the replication history (master_replid) that the partition lives in, and since when; seq: messages published;
 --                     version: changes of interest; safe: until when watchers of an earlier run may trust their picture;
 --                     layout: number of partitions; beat: when somebody last looked
 --   watchers  hash    id -> "until:seen": publishers that rely on their picture of who is listened to, and up to which version
@@ -28,8 +28,12 @@ local function partition(state, now)
   local info = redis.call('INFO', 'replication')
   -- A replica would answer from what it has, which may be old.
   if not string.find(info, 'role:master', 1, true) then error({ err = 'READONLY this server is not a master' }) end
-  local run = string.match(info, 'master_replid:(%x+)')
-  if redis.call('HGET', state, 'run') ~= run then
+  local server = string.match(info, 'master_replid:(%x+)')
+  local run = redis.call('HGET', state, 'run')
+  if not run or string.match(run, '%x+') ~= server then
+    -- With the time: a state that was thrown away and made anew is another run too.
+    run = string.format('%s.%d', server, now)
+    -- Watchers that relied on their picture before may do so until their leases end.
     redis.call('HSET', state, 'run', run, 'safe', string.format('%d', now + tonumber(ARGV[2])))
     redis.call('HINCRBY', state, 'version', 1)
   end
