@@ -118,7 +118,7 @@ const RIGHTS = [
   '&{millrace:*',
   '-@all',
   ...'hello auth ping eval evalsha asking info time hget hset hsetnx hmget hgetall hdel hincrby'.split(' ').map((name) => `+${name}`),
-  ...'sadd sismember rpush lrange llen ltrim zadd zrem zrange zrangebyscore zcard pexpire unlink'.split(' ').map((name) => `+${name}`),
+  ...'sadd srem sismember rpush lrange llen ltrim zadd zrem zrange zrangebyscore zcard pexpire unlink'.split(' ').map((name) => `+${name}`),
   ...'spublish ssubscribe sunsubscribe'.split(' ').map((name) => `+${name}`),
 ].join(' ');
 
