@@ -11,6 +11,7 @@ export default defineConfig({
       'e2e/**/*.test.ts',
       'tools/**/*.test.ts',
       'bench/**/*.test.ts',
+      'chaos/**/*.test.ts',
       'examples/*/**/*.test.ts',
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],

@@ -1,10 +1,10 @@
 import { COMPANIES } from '../examples/crm/server/companies.ts';
-import type { Addresses } from '../packages/server/src/server/runtime-file.ts';
+import type { AllAddresses } from '../packages/server/src/server/runtime-file.ts';
 
 const TRY = 52;
 
 /** What a person needs to know when everything runs: where it is, and what to try. */
-export function banner(addresses: Addresses, board: string, startedInMs: number): string {
+export function banner(addresses: AllAddresses, board: string, startedInMs: number): string {
   const [company, other] = COMPANIES;
   const [one, two] = company!.users;
   const stranger = other!.users[0]!;

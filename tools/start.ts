@@ -9,7 +9,7 @@ import { startCrm, ANY_PORTS, CRM_PORTS, type Crm } from '../examples/crm/server
 import { issueDevToken } from '../packages/server/src/access/dev-tokens.ts';
 import { namePort } from '../packages/server/src/cli/port-taken.ts';
 import { loadConfig, processEnvironment } from '../packages/server/src/server/config.ts';
-import { removeRuntimeFile, writeRuntimeFile } from '../packages/server/src/server/runtime-file.ts';
+import { type AllAddresses, removeRuntimeFile, withAllRoles, writeRuntimeFile } from '../packages/server/src/server/runtime-file.ts';
 import { type RunningServer, startServer } from '../packages/server/src/server/start-server.ts';
 import { toMillraceError } from '../packages/server/src/kit/errors.ts';
 import { whenOrphaned } from './orphan.ts';
@@ -57,7 +57,7 @@ async function startMillrace(): Promise<RunningServer> {
   return server;
 }
 
-async function startExample({ addresses }: RunningServer, token: string): Promise<Crm> {
+async function startExample(addresses: AllAddresses, token: string): Promise<Crm> {
   step('starting the CRM example: three subgraphs, the legacy monolith, the board');
   const crm = await startCrm({
     eventsUrl: addresses.events,
@@ -75,11 +75,13 @@ async function startExample({ addresses }: RunningServer, token: string): Promis
 try {
   const server = await startMillrace();
   const token = await issueDevToken({ tenant: 'crm', user: 'monolith', expiresIn: '365d' });
-  const crm = await startExample(server, token);
+  const { registry } = server;
+  const addresses = withAllRoles(server.addresses);
+  const crm = await startExample(addresses, token);
   step('pushing the three schemas as one change');
-  await server.registry.pushAll(crm.subgraphs.map(({ name, url, sdl }) => ({ name, version: 'latest', url, sdl })));
-  if (values.json) process.stdout.write(`${JSON.stringify({ ready: true, ...server.addresses, board: crm.boardUrl })}\n`);
-  else process.stdout.write(banner(server.addresses, crm.boardUrl, performance.now() - began));
+  await registry?.pushAll(crm.subgraphs.map(({ name, url, sdl }) => ({ name, version: 'latest', url, sdl })));
+  if (values.json) process.stdout.write(`${JSON.stringify({ ready: true, ...addresses, board: crm.boardUrl })}\n`);
+  else process.stdout.write(banner(addresses, crm.boardUrl, performance.now() - began));
 } catch (error) {
   const { message, code, cause } = toMillraceError(namePort(error));
   process.stderr.write(`error: ${code === 'INTERNAL' && cause instanceof Error ? (cause.stack ?? cause.message) : message} (${code})\n`);

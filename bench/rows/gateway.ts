@@ -1,5 +1,6 @@
+import { megabytes } from '../lib/figures.ts';
 import type { Figures, FigureSpec, Row } from '../lib/row.ts';
-import { GATEWAYS, type GatewaySubject, openGateway } from '../shop/gateway-subject.ts';
+import { GATEWAYS, type GatewaySubject, NODE_HTTP, openGateway } from '../shop/gateway-subject.ts';
 import { SHOP_QUERY, SHOP_VARIABLES } from '../shop/shop.ts';
 
 const CONNECTIONS = 64;
@@ -33,7 +34,7 @@ async function measure(session: GatewaySubject): Promise<Figures> {
   };
   const { server } = session;
   if (server === null) return shared;
-  return { ...shared, cpu: (server.cpuMicros() - before) / result.answers, rss: server.residentBytes() / 2 ** 20 };
+  return { ...shared, cpu: (server.cpuMicros() - before) / result.answers, rss: megabytes(server.residentBytes()) };
 }
 
 function row(name: string, title: string, shared: boolean, factor: number): Row<GatewaySubject> {
@@ -42,8 +43,13 @@ function row(name: string, title: string, shared: boolean, factor: number): Row<
     title,
     work:
       `Five products with their reviews and the reviews' authors: three subgraphs, one after the other, asked over ${CONNECTIONS} keep-alive connections. ` +
-      'The subgraphs answer with ready bytes from a process of their own. Millrace verifies the token, checks limits, counts, and masks errors; the peers do none of it.',
-    stage: { name, subjects: GATEWAYS, open: (subject, context) => openGateway(subject, shared, context) },
+      'The subgraphs answer with ready bytes from a process of their own. Millrace verifies the token, checks limits, counts, and masks errors; the peers do none of it.' +
+      (shared ? ` \`${NODE_HTTP}\` answers with ready bytes: what no gateway on it can fall below.` : ''),
+    stage: {
+      name,
+      subjects: shared ? [...GATEWAYS, NODE_HTTP] : GATEWAYS,
+      open: (subject, context) => openGateway(subject, shared, context),
+    },
     figures: FIGURES,
     targets: [
       ...GATEWAYS.filter((subject) => subject.startsWith('hive')).map((over) => ({

@@ -23,10 +23,14 @@ export type GatewaySubject = AsyncDisposable & {
   readonly requests: number;
 };
 
+const BARE_HTTP = fileURLToPath(new URL('../peers/bare-http.ts', import.meta.url));
 const HIVE = fileURLToPath(new URL('../peers/hive-gateway.ts', import.meta.url));
 
 /** Names of subjects, in the order of the table. */
 export const GATEWAYS = ['millrace', 'hive-gateway, stitching', 'hive-gateway, rust planner', 'subgraph alone'] as const;
+
+/** For orientation where little else is left: the HTTP server that all of them stand on, with ready bytes behind it. */
+export const NODE_HTTP = 'node:http alone';
 
 /** `shared`: identical queries in flight share one execution, as far as the subject knows such a thing. */
 export async function openGateway(subject: string, shared: boolean, context: Context): Promise<GatewaySubject> {
@@ -52,6 +56,10 @@ async function start(
     const services = Object.entries(SHOP_SDL).map(([name, sdl]) => ({ name, sdl, url: `${subgraphs}/${name}` }));
     const millrace: Millrace = opening.use(await startMillrace(context, { services, args: shared ? ['--gateway-share-queries'] : [] }));
     return { url: millrace.addresses.graphql, server: millrace.server };
+  }
+  if (subject === NODE_HTTP) {
+    const server = opening.use(await ServerProcess.start({ args: [BARE_HTTP] }));
+    return { url: String(server.ready['graphql']), server };
   }
   const folder = mkdtempSync(join(tmpdir(), 'bench-hive-'));
   opening.defer(() => rmSync(folder, { recursive: true, force: true }));

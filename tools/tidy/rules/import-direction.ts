@@ -31,6 +31,7 @@ const TREES: readonly (readonly [string, readonly string[]])[] = [
   ['examples/', ['examples/', 'packages/']],
   // Tokens of the development issuer stand in for an identity provider.
   ['e2e/', ['e2e/', 'examples/', 'packages/client/', 'packages/server/src/access/dev-tokens.ts']],
+  ['chaos/', ['chaos/', 'tools/services/', 'packages/server/src/access/dev-tokens.ts']],
 ];
 
 const SERVER = 'packages/server/src/';

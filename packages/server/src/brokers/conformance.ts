@@ -9,6 +9,10 @@ export interface BrokerHarness {
   /** Open. After `restart` it is another object. */
   readonly source: EventSource;
   readonly deadLetters: DeadLetters;
+  /** Open; where records come out that were redriven. The embedded log's own source, which a foreign broker has beside it. */
+  readonly redriven: EventSource;
+  /** Whether due time and attempt of a waiting retry survive a restart; a queue has nowhere to keep them, and gives the record out at once. */
+  readonly retriesSurvive: boolean;
   now(): number;
   /** Moves the broker's time (or waits) by `ms`. */
   elapse(ms: number): Promise<void>;
@@ -46,6 +50,12 @@ async function pullExactly(source: EventSource, count: number): Promise<SourceRe
   return out;
 }
 
+/** A broker may count a moment behind what it has confirmed: RabbitMQ does so with streams. */
+async function lagIs(source: EventSource, expected: number): Promise<void> {
+  for (let tries = 0; tries < 1_000 && (await source.lag()) !== expected; tries++);
+  expect(await source.lag()).toBe(expected);
+}
+
 /** What EventSink, EventSource and DeadLetters promise, for one broker that offers all three. */
 export function brokerConformance(name: string, make: (options: BrokerHarnessOptions) => Promise<BrokerHarness>): void {
   describe(`broker conformance: ${name}`, () => {
@@ -81,22 +91,23 @@ function sinkTests(start: Start): void {
     await h.restart('close');
     const [a, b, c, d] = await pullExactly(h.source, 4);
     expect(a).toMatchObject({ topic: TOPIC, key: 'k\u0000"1', orderKey: 'k\u0000"1', attempt: 1, timestamp: 1_700_000_000_000 });
-    expect([...(a?.headers ?? [])]).toEqual([...headers]);
+    expect(new Map(a?.headers)).toEqual(headers);
     expect(b?.value).toBeNull();
     expect([...(c?.value ?? [])]).toEqual([0, 255, 128, 10]);
     expect(d?.value?.length).toBe(0);
     expect(d?.orderKey).not.toBe('');
   });
 
-  it('answers in the order given, and takes an event id once per topic', async () => {
+  it('answers in the order given, and takes an event id once per topic, or says that it does not', async () => {
     const h = await start();
+    const again = h.sink.guarantees.detectsDuplicates ? 'duplicate' : 'accepted';
     const first = await h.sink.append([sinkRecord('a'), sinkRecord('b'), sinkRecord('a')]);
-    expect(first.map((r) => r.status)).toEqual(['accepted', 'accepted', 'duplicate']);
-    const again = await h.sink.append([sinkRecord('b'), sinkRecord('a', null, '{}', 'other.topic'), sinkRecord('c')]);
-    expect(again.map((r) => r.status)).toEqual(['duplicate', 'accepted', 'accepted']);
+    expect(first.map((r) => r.status)).toEqual(['accepted', 'accepted', again]);
+    const second = await h.sink.append([sinkRecord('b'), sinkRecord('a', null, '{}', 'other.topic'), sinkRecord('c')]);
+    expect(second.map((r) => r.status)).toEqual([again, 'accepted', 'accepted']);
     await h.restart('crash');
-    expect((await h.sink.append([sinkRecord('c')])).map((r) => r.status)).toEqual(['duplicate']);
-    expect(await h.source.lag()).toBe(4);
+    expect((await h.sink.append([sinkRecord('c')])).map((r) => r.status)).toEqual([again]);
+    await lagIs(h.source, again === 'duplicate' ? 4 : 7);
   });
 
   it('orders calls as they were made', async () => {
@@ -139,8 +150,9 @@ function sourceTests(start: Start): void {
   it('gives no more than asked for, and each record once', async () => {
     const h = await start();
     await h.sink.append(Array.from({ length: 7 }, (_, i) => sinkRecord(`${i}`)));
-    const pulls = [await h.source.pull(3), await h.source.pull(3), await h.source.pull(3)];
-    expect(pulls.map((p) => p.length)).toEqual([3, 3, 1]);
+    const pulls: (readonly SourceRecord[])[] = [];
+    while (pulls.flat().length < 7) pulls.push(await h.source.pull(3));
+    expect(pulls.filter((p) => p.length === 0 || p.length > 3)).toEqual([]);
     expect(idsOf(pulls.flat())).toEqual(['0', '1', '2', '3', '4', '5', '6']);
   });
 
@@ -152,7 +164,7 @@ function sourceTests(start: Start): void {
     expect(await Promise.race([waiting, Promise.resolve('waits')])).toBe('waits');
     for (const record of out.slice(1, 2)) h.source.settle(record, { kind: 'done' });
     expect(idsOf(await waiting)).toEqual(['3']);
-    expect(await h.source.lag()).toBe(4);
+    await lagIs(h.source, 4);
   });
 
   it('delivers again what was not settled, and nothing else', async () => {
@@ -162,7 +174,7 @@ function sourceTests(start: Start): void {
     for (const record of out.slice(0, 3)) h.source.settle(record, { kind: 'done' });
     await h.source.flush();
     await h.restart('crash');
-    expect(await h.source.lag()).toBe(3);
+    await lagIs(h.source, 3);
     expect(idsOf(await pullExactly(h.source, 3))).toEqual(['3', '4', '5']);
   });
 
@@ -181,7 +193,7 @@ function sourceTests(start: Start): void {
     await h.sink.append([sinkRecord('a'), sinkRecord('b')]);
     for (const record of await pullExactly(h.source, 2)) h.source.settle(record, { kind: 'done' });
     await h.restart('close');
-    expect(await h.source.lag()).toBe(0);
+    await lagIs(h.source, 0);
     const waiting = h.source.pull(1);
     await h.sink.append([sinkRecord('c')]);
     expect(idsOf(await waiting)).toEqual(['c']);
@@ -205,10 +217,10 @@ function retryTests(start: Start): void {
     const [third] = await h.source.pull(10);
     expect(third?.attempt).toBe(3);
     h.source.settle(third!, { kind: 'done' });
-    expect(await h.source.lag()).toBe(0);
+    await lagIs(h.source, 0);
   });
 
-  it('keeps due time and attempt over a restart, and the order of the key', async () => {
+  it('keeps due time and attempt over a restart where it says so, and always the order of the key', async () => {
     const h = await start();
     await h.sink.append([sinkRecord('1', 'k'), sinkRecord('2', 'other'), sinkRecord('3', 'k')]);
     const out = await pullExactly(h.source, 3);
@@ -216,6 +228,10 @@ function retryTests(start: Start): void {
     h.source.settle(out[1]!, { kind: 'done' });
     await h.source.flush();
     await h.restart('crash');
+    if (!h.retriesSurvive) {
+      expect(idsOf(await pullExactly(h.source, 2))).toEqual(['1', '3']);
+      return;
+    }
     await h.sink.append([sinkRecord('4', 'fresh')]);
     expect(idsOf(await pullExactly(h.source, 1))).toEqual(['4']);
     await h.elapse(1000);
@@ -247,7 +263,7 @@ function deadLetterTests(start: Start): void {
     h.source.settle(again!, { kind: 'dead', code: 'LAST', reason: 'two' });
     await h.source.flush();
     await h.restart('crash');
-    expect(await h.source.lag()).toBe(0);
+    await lagIs(h.source, 0);
     const [row] = await h.deadLetters.list({ limit: 10 });
     expect(row).toMatchObject({ topic: TOPIC, code: 'LAST', reason: 'two', attempts: 2, position: record!.position, redrivenAt: null });
     const letter = await h.deadLetters.show(row!.id);
@@ -275,8 +291,8 @@ function deadLetterTests(start: Start): void {
     expect(await h.deadLetters.redrive(id)).toBe('already');
     expect(await h.deadLetters.redrive('999999')).toBe('unknown');
     expect(await h.deadLetters.redrive('no such')).toBe('unknown');
-    expect(await h.source.lag()).toBe(1);
-    expect(idsOf(await h.source.pull(5))).toEqual(['a']);
+    await lagIs(h.redriven, 1);
+    expect(idsOf(await h.redriven.pull(5))).toEqual(['a']);
     expect((await h.deadLetters.show(id))?.redrivenAt).toBe(h.now());
   });
 
@@ -288,7 +304,7 @@ function deadLetterTests(start: Start): void {
     await h.source.flush();
     const [row] = await h.deadLetters.list({ limit: 1 });
     expect(await h.deadLetters.redrive(row!.id)).toBe('redriven');
-    const [again] = await pullExactly(h.source, 1);
+    const [again] = await pullExactly(h.redriven, 1);
     expect(again).toMatchObject({ key: 'k', attempt: 1 });
     expect(textOf(again!)).toBe('{"event_id":"a"}');
   });

@@ -45,6 +45,7 @@ async function harness(options: Partial<EmbeddedLogOptions>, sourceOptions: Part
   };
   await begin();
   return {
+    retriesSurvive: true,
     get sink() {
       return log.sink;
     },
@@ -53,6 +54,9 @@ async function harness(options: Partial<EmbeddedLogOptions>, sourceOptions: Part
     },
     get deadLetters() {
       return log.deadLetters;
+    },
+    get redriven() {
+      return source;
     },
     now: () => clock.now(),
     elapse: async (ms) => clock.advance(ms),

@@ -53,6 +53,7 @@ export function openEmbeddedLog(path: string, deps: EmbeddedLogDeps, options: Pa
 }
 
 class OpenLog implements EmbeddedLog, EventSink {
+  readonly guarantees = { atomic: true, detectsDuplicates: true };
   readonly #database: Database;
   readonly #disk: Disk;
   readonly #commit: GroupCommit;

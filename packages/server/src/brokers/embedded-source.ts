@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../kit/clock.ts';
 import { reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { NewDeadLetter } from './dead-letters.ts';
+import { deadLetterOf } from './dead-settlement.ts';
 import type { EmbeddedDeadLetters } from './embedded-dead-letters.ts';
 import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
 import type { GroupCommit, Participant } from './group-commit.ts';
@@ -258,7 +259,7 @@ export class EmbeddedSource implements EventSource, Participant {
   #apply(record: SourceRecord, position: number, retry: Retry | undefined, settlement: Settlement): void {
     if (settlement.kind === 'retry') this.#parkFor(record, position, retry, settlement);
     else if (settlement.kind === 'dead') {
-      this.#changes.push({ kind: 'dead', letter: letterOf(record, settlement, retry) });
+      this.#changes.push({ kind: 'dead', letter: deadLetterOf(record, settlement, retry?.firstError ?? null) });
     }
     if (retry && settlement.kind !== 'retry') {
       this.#retries.delete(position);
@@ -404,14 +405,6 @@ export class EmbeddedSource implements EventSource, Participant {
 function sourceRecord(raw: RawRecord, position: number, attempt: number): SourceRecord {
   const { topic, key, headers, value, timestamp } = raw;
   return { topic, key, headers, value, timestamp, position: String(position), orderKey: orderKeyOf(raw), attempt };
-}
-
-/** The first error is the oldest that anybody knows: of the source's own retries, else of those that the caller made by itself. */
-function letterOf(record: SourceRecord, settlement: Settlement & { kind: 'dead' }, retry: Retry | undefined): NewDeadLetter {
-  const { code, reason } = settlement;
-  const lastError = `${code}: ${reason}`;
-  const firstError = retry?.firstError ?? settlement.firstError ?? lastError;
-  return { record, position: record.position, code, reason, attempts: settlement.attempts ?? record.attempt, firstError, lastError };
 }
 
 /** Without a key nothing says which records belong together: the whole topic stays in order. */

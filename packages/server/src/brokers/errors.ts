@@ -29,6 +29,28 @@ export const brokersErrors = defineErrors({
     meaning: 'The hard size bound of the embedded log removed records that a consumer group had not settled.',
     action: 'Find out why the consumer stands still, or raise broker.retentionBytes (the hard bound is four times that).',
   },
+  BROKER_UNAVAILABLE: {
+    class: 'upstream',
+    http: 503,
+    retryable: true,
+    meaning: 'Kafka or RabbitMQ did not answer in time, or refused. What it had taken before that is not known.',
+    action: 'Send the same again after the time in Retry-After; event ids make that safe. If it lasts, look at the broker.',
+  },
+  BROKER_SETUP: {
+    class: 'setup',
+    http: 503,
+    retryable: false,
+    meaning: 'A configured broker could not be used at the start: address, credentials, a topic, queue or exchange that is not there.',
+    action: 'Correct `brokers` in the configuration, or make what is missing on the broker.',
+  },
+  BROKER_OFFSET_JUMP: {
+    class: 'upstream',
+    http: 503,
+    retryable: false,
+    meaning: 'Records lie between the committed offset and what Kafka gave next: retention removed them unread, or the group was moved.',
+    action:
+      'Find out why the group fell behind. To go on without them, set `onLoss: continue` for the broker, or reset the offsets of the group.',
+  },
   TOPIC_UNKNOWN: {
     class: 'input',
     http: 422,

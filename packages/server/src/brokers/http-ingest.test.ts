@@ -247,7 +247,10 @@ describe('POST /events: bounds', () => {
   });
 
   it('passes back-pressure of the log on with Retry-After', async () => {
-    const sink: EventSink = { append: () => Promise.reject(new MillraceError(brokersErrors.BROKER_BUSY, 'full')) };
+    const sink: EventSink = {
+      guarantees: { atomic: true, detectsDuplicates: true },
+      append: () => Promise.reject(new MillraceError(brokersErrors.BROKER_BUSY, 'full')),
+    };
     const door = await open({ retryAfterSeconds: 7 }, { sink });
     const reply = await post(door, deal('d1', 'e1'));
     expect([reply.status, reply.body.error?.['code'], reply.headers['retry-after']]).toEqual([503, 'BROKER_BUSY', '7']);
@@ -273,7 +276,10 @@ describe('POST /events: bounds', () => {
   });
 
   it('hides what was thrown inside', async () => {
-    const sink: EventSink = { append: () => Promise.reject(new Error('secret path /x')) };
+    const sink: EventSink = {
+      guarantees: { atomic: true, detectsDuplicates: true },
+      append: () => Promise.reject(new Error('secret path /x')),
+    };
     const door = await open({}, { sink });
     const reply = await post(door, deal('d1', 'e1'));
     expect([reply.status, reply.body.error]).toEqual([500, { code: 'INTERNAL', message: 'internal error', retryable: true }]);

@@ -22,6 +22,13 @@ export function createBrokersMetrics(metrics: Metrics) {
     settled: metrics.counter('brokers_settled_total', 'Settlements, by kind', ['group', 'kind']),
     lag: metrics.gauge('brokers_lag_records', 'Records appended and not yet settled', ['group']),
     retries: metrics.gauge('brokers_retries_waiting', 'Records that wait for their next attempt', ['group']),
+    redelivered: metrics.counter(
+      'brokers_taken_away_total',
+      'Records taken away while out, by a rebalance or a lost connection; delivered again',
+      ['group'],
+    ),
+    reconnects: metrics.counter('brokers_reconnects_total', 'Sessions with a broker that ended and were begun again', ['group']),
+    jumped: metrics.counter('brokers_offsets_jumped_total', 'Offsets that were skipped unread (BROKER_OFFSET_JUMP)', ['group']),
     deadLetters: metrics.gauge('brokers_dead_letters', 'Dead letters kept'),
     deadLettersAdded: metrics.counter('brokers_dead_letters_added_total', 'Dead letters added'),
     deadLettersEvicted: metrics.counter('brokers_dead_letters_evicted_total', 'Dead letters removed by the bounds on count, bytes and age'),

@@ -1,5 +1,5 @@
 import type { LiveEvent } from '../events/live-event.ts';
-import { type Clock, systemClock, type Timer } from '../kit/clock.ts';
+import { type Clock, steadyTime, systemClock, type Timer } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
@@ -51,6 +51,8 @@ const NO_INTEREST: PublishResult = { kind: 'no-interest' };
 export class MemoryChannels implements Channels {
   readonly #options: MemoryChannelsOptions;
   readonly #clock: Clock;
+  /** Of ages: history and interest are measured in time that passed, whatever happens to the wall clock. */
+  readonly #time: () => number;
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #metrics: ChannelsMetrics;
@@ -66,6 +68,7 @@ export class MemoryChannels implements Channels {
   constructor(deps: MemoryChannelsDeps, options: Partial<MemoryChannelsOptions> = {}) {
     this.#options = { ...MEMORY_CHANNELS_DEFAULTS, ...options };
     this.#clock = deps.clock ?? systemClock;
+    this.#time = steadyTime(this.#clock);
     this.#random = deps.random ?? systemRandom;
     this.#logger = deps.logger;
     this.#metrics = deps.metrics;
@@ -76,7 +79,7 @@ export class MemoryChannels implements Channels {
       stale: child('stale'),
       'no-interest': child('no-interest'),
     };
-    this.#startedAt = this.#clock.now();
+    this.#startedAt = this.#time();
     this.#table = new ChannelTable(this.#options.maxTotalBytes, deps.metrics);
     this.#writer = deps.journal ? new JournalWriter(deps.journal, this.#clock, deps.logger, deps.metrics) : null;
     this.#sweepTimer = this.#clock.after(SWEEP_MS, () => this.#sweep());
@@ -112,8 +115,8 @@ export class MemoryChannels implements Channels {
   history(name: ChannelName, after: Position, limit: number, maxBytes: number): Promise<HistorySlice> {
     if (this.#closed) return Promise.reject(new MillraceError(channelsErrors.CHANNELS_CLOSED, 'the channels are closed'));
     const channel = this.#open(name);
-    this.#table.resized(channel, channel.expire(this.#clock.now()));
-    this.#table.touch(channel, this.#clock.now());
+    this.#table.resized(channel, channel.expire(this.#time()));
+    this.#table.touch(channel, this.#time());
     const slice = channel.slice(after, limit, maxBytes);
     if (slice.gap !== null) this.#metrics.gaps.inc({ why: slice.gap.missed === null ? 'epoch' : 'evicted' });
     return Promise.resolve(slice);
@@ -123,7 +126,7 @@ export class MemoryChannels implements Channels {
     if (this.#closed) return Promise.resolve();
     this.#closed = true;
     this.#sweepTimer.cancel();
-    const now = this.#clock.now();
+    const now = this.#time();
     for (const channel of this.#table.all()) {
       if (channel.listeners.length > 0) {
         // From now on nobody listens: after a planned restart the linger counts from here.
@@ -136,7 +139,7 @@ export class MemoryChannels implements Channels {
   }
 
   #publish(events: readonly LiveEvent[]): readonly PublishResult[] {
-    const now = this.#clock.now();
+    const now = this.#time();
     const results: PublishResult[] = [];
     for (const event of events) results.push(this.#stage(event));
     const staged = this.#staged;
@@ -186,7 +189,7 @@ export class MemoryChannels implements Channels {
     if (!channel.detach(attached)) return;
     this.#metrics.listeners.dec();
     if (channel.listeners.length > 0 || this.#closed) return;
-    channel.idleSince = this.#clock.now();
+    channel.idleSince = this.#time();
     this.#table.idle(channel);
     this.#writer?.interest(channel);
   }
@@ -198,7 +201,7 @@ export class MemoryChannels implements Channels {
   }
 
   #lingers(channel: Channel): boolean {
-    return channel.idleSince === null || this.#clock.now() - channel.idleSince < this.#options.lingerMs;
+    return channel.idleSince === null || this.#time() - channel.idleSince < this.#options.lingerMs;
   }
 
   /** Known, or from the journal, or new. Never one whose linger is over: events passed it by, so its epoch proves nothing any more. */
@@ -209,7 +212,7 @@ export class MemoryChannels implements Channels {
     const recalled = this.#recall(name);
     if (recalled) return recalled;
     const channel = new Channel(name, this.#random.hex(8), 0, this.#options);
-    this.#add(channel, this.#clock.now());
+    this.#add(channel, this.#time());
     this.#writer?.interest(channel);
     return channel;
   }
@@ -224,23 +227,23 @@ export class MemoryChannels implements Channels {
    * by then is no longer interesting, and events may have passed it by.
    */
   #recall(name: ChannelName): Channel | null {
-    if (this.#writer === null || this.#clock.now() - this.#startedAt >= this.#options.lingerMs) return null;
+    if (this.#writer === null || this.#time() - this.#startedAt >= this.#options.lingerMs) return null;
     if (this.#absent.get(keyOf(name))) return null;
     const found = this.#writer.load(name);
     const idleSince = found?.idleSince ?? this.#startedAt;
-    if (!found || this.#clock.now() - idleSince >= this.#options.lingerMs) {
+    if (!found || this.#time() - idleSince >= this.#options.lingerMs) {
       this.#absent.set(keyOf(name), true);
       if (found) this.#writer.removed(name);
       return null;
     }
     const channel = new Channel(name, found.epoch, found.top, this.#options, found);
     this.#add(channel, idleSince);
-    this.#table.resized(channel, channel.expire(this.#clock.now()));
+    this.#table.resized(channel, channel.expire(this.#time()));
     return channel;
   }
 
   #sweep(): void {
-    const now = this.#clock.now();
+    const now = this.#time();
     for (const channel of this.#table.idleSince(now - this.#options.lingerMs)) {
       this.#dispose(channel);
       this.#metrics.disposed.inc();

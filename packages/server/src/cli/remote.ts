@@ -111,7 +111,12 @@ function runningServer(input: Input, io: Io): Runtime {
 }
 
 function addressOf(service: Service, runtime: Runtime): URL {
-  return new URL(runtime.addresses[service]);
+  const address = runtime.addresses[service];
+  if (address !== undefined) return new URL(address);
+  throw new MillraceError(
+    cliErrors.SERVER_UNREACHABLE,
+    `the server running on the data folder does not have the role for this: name the address of another process with --${service}`,
+  );
 }
 
 function parseUrl(service: Service, text: string): URL {

@@ -41,6 +41,11 @@ export type LiveType = {
   readonly list: string | null;
 };
 
+/** The topic as `@live` writes it, by which records find their types: two brokers may have topics of one name. */
+export function liveTopicOf({ broker, topic }: Pick<LiveType, 'broker' | 'topic'>): string {
+  return broker === 'default' ? topic : `${broker}:${topic}`;
+}
+
 /** Steps from an object to a value within it: `meta.id` is ['meta', 'id']. Own properties only; an index is a decimal string. */
 export type Path = readonly string[];
 

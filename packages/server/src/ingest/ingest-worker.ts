@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventSource, SourceRecord } from '../brokers/event-source.ts';
+import { inTime } from '../brokers/patience.ts';
 import type { Channels, PublishResult } from '../channels/channels.ts';
 import { channelsErrors } from '../channels/errors.ts';
 import { decode } from '../events/decode.ts';
@@ -45,6 +46,9 @@ export const INGEST_DEFAULTS: IngestOptions = {
   maxEventBytes: 1_048_576,
   drainMs: 10_000,
 };
+
+/** Ms that a scrape of the metrics waits for the broker's answer about the lag. */
+const LAG_MS = 2_000;
 
 export type IngestPorts = {
   /** The worker opens and closes it. */
@@ -148,7 +152,12 @@ export class IngestWorker {
     const left = this.#lanes.clear().length;
     if (left > 0)
       this.#ports.logger.info({ records: left }, 'stopped with records that wait for a retry; they are delivered again at the next start');
-    await this.#ports.source.flush();
+    try {
+      await this.#ports.source.flush();
+    } catch (error) {
+      // A broker that is away must not keep the rest of the program from ending well; what it has not heard of comes again.
+      this.#ports.logger.warn({ err: error, source: this.#ports.source.name }, 'the last settlements were not taken by the source');
+    }
     await this.#ports.source.close();
     await this.#pulling;
   }
@@ -363,9 +372,10 @@ export class IngestWorker {
 
   async #currentLag(): Promise<number> {
     try {
-      this.#lag = await this.#ports.source.lag();
+      const late = (): Error => new Error('the source did not answer');
+      this.#lag = await inTime(this.#ports.clock, LAG_MS, this.#ports.source.lag(), late);
     } catch {
-      // A broker that is away must not take the whole scrape with it; its other failures are counted.
+      // A broker that is away, or says nothing, must not take the whole scrape with it; its other failures are counted.
     }
     return this.#lag;
   }

@@ -24,9 +24,19 @@ export const systemClock: Clock = {
   },
 };
 
+/**
+ * Milliseconds since the epoch that never jump: the wall clock's at this moment, and from here on the monotonic clock's. For ages that begin in
+ * one run of the process and end in another; within a run, nobody who sets the machine's clock makes them an hour longer.
+ */
+export function steadyTime(clock: Clock): () => number {
+  const start = clock.now() - clock.monotonic();
+  return () => start + clock.monotonic();
+}
+
 /** A clock that moves only when told to. Timers run in order of their due time, on `advance`. */
 export class ManualClock implements Clock {
   #now: number;
+  #jumped = 0;
   #timers: { due: number; run: () => void }[] = [];
 
   constructor(start = 1_700_000_000_000) {
@@ -34,7 +44,12 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
-    return this.#now;
+    return this.#now + this.#jumped;
+  }
+
+  /** Somebody sets the wall clock: `now` jumps by `ms`, and nothing else changes. */
+  jump(ms: number): void {
+    this.#jumped += ms;
   }
 
   monotonic(): number {

@@ -1,8 +1,7 @@
 import type { LiveAction, LiveType } from '../events/live-type.ts';
 import { MillraceError } from '../kit/errors.ts';
 import { isJsonObject, type Json, type JsonObject } from '../kit/json.ts';
-import { releaseDigest } from '../supergraph/compose.ts';
-import type { Release, SubgraphTarget } from '../supergraph/release.ts';
+import { type Release, releaseDigest, type SubgraphTarget } from '../supergraph/release.ts';
 import { registryErrors } from './errors.ts';
 
 /** Raised when what a release holds changes its shape: a reader of another format asks for a new composition. */

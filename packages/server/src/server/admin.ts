@@ -8,12 +8,14 @@ import { sendText } from '../kit/http-message.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Metrics } from '../kit/metrics.ts';
 import { serverErrors } from './errors.ts';
+import { type Role, sendElsewhere } from './roles.ts';
 
 export type AdminDeps = {
   readonly authenticator: Authenticator;
   readonly metrics: Metrics;
-  readonly deadLetters: DeadLetters;
-  readonly trace: EventTrace;
+  /** Null without the role ingest. */
+  readonly ingest: { readonly deadLetters: DeadLetters; readonly trace: EventTrace } | null;
+  readonly roles: readonly Role[];
   /** Null while ready; otherwise why not. */
   readonly notReady: () => string | null;
   /** Each value of the configuration and where it came from, secrets masked. */
@@ -45,6 +47,8 @@ async function answer(deps: AdminDeps, routes: readonly Route[], req: IncomingMe
   // Put together, not resolved: `//` is a path here and no URL without a host, which would throw.
   const url = URL.parse(`http://admin.invalid${req.url ?? '/'}`);
   const here = url ? routes.filter((route) => route.pattern.test(url.pathname)) : [];
+  if (deps.ingest === null && here.length === 0 && /^\/(dead-letters|events)/.test(url?.pathname ?? ''))
+    return sendElsewhere(res, 'ingest', deps.roles);
   const route = here.find((r) => r.method === req.method || (r.method === 'GET' && req.method === 'HEAD'));
   if (url === null || here.length === 0)
     throw new MillraceError(
@@ -69,8 +73,10 @@ function decoded(step: string): string {
 }
 
 function adminRoutes(deps: AdminDeps): readonly Route[] {
-  const { metrics, deadLetters } = deps;
+  const { metrics } = deps;
+  const ingestRoutes = deps.ingest === null ? [] : routesOfIngest(deps.ingest);
   return [
+    ...ingestRoutes,
     { method: 'GET', pattern: /^\/health$/, open: true, run: ({ res }) => sendJson(res, 200, { status: 'ok' }) },
     { method: 'GET', pattern: /^\/ready$/, open: true, run: ({ res }) => sendReady(res, deps.notReady()) },
     {
@@ -80,6 +86,11 @@ function adminRoutes(deps: AdminDeps): readonly Route[] {
       run: async ({ res }) => sendText(res, 200, metrics.registry.contentType, await metrics.text()),
     },
     { method: 'GET', pattern: /^\/config$/, open: false, run: ({ res }) => sendJson(res, 200, deps.explainConfig()) },
+  ];
+}
+
+function routesOfIngest({ deadLetters, trace }: NonNullable<AdminDeps['ingest']>): readonly Route[] {
+  return [
     {
       method: 'GET',
       pattern: /^\/dead-letters$/,
@@ -89,7 +100,7 @@ function adminRoutes(deps: AdminDeps): readonly Route[] {
     },
     { method: 'GET', pattern: /^\/dead-letters\/([^/]+)$/, open: false, run: ({ res }, id) => showLetter(deadLetters, res, id) },
     { method: 'POST', pattern: /^\/dead-letters\/([^/]+)\/redrive$/, open: false, run: ({ res }, id) => redrive(deadLetters, res, id) },
-    { method: 'GET', pattern: /^\/events\/tail$/, open: false, run: (exchange) => tail(deps.trace, exchange) },
+    { method: 'GET', pattern: /^\/events\/tail$/, open: false, run: (exchange) => tail(trace, exchange) },
   ];
 }
 

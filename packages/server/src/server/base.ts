@@ -11,6 +11,7 @@ import { toSqliteError } from '../kit/sqlite.ts';
 import { resolve } from 'node:path';
 import type { Config } from './config.ts';
 import { serverErrors } from './errors.ts';
+import type { Role } from './roles.ts';
 import { type RoomOptions, roomOptions } from './room-options.ts';
 
 /** What every part of the program stands on. */
@@ -23,6 +24,7 @@ export type Base = {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly authenticator: Authenticator;
+  readonly has: (role: Role) => boolean;
   /** What has been opened, closed in reverse, also where the start fails half way. */
   readonly closing: AsyncDisposableStack;
 };
@@ -46,5 +48,6 @@ export function createBase(config: Config, closing: AsyncDisposableStack): Base 
   const log = createLogger(config.log.level);
   const metrics = new Metrics();
   const authenticator = createAuthenticator({ ...rooms.authenticator, clock: systemClock, log, metrics });
-  return { config, rooms, dataDir, clock: systemClock, random: systemRandom, log, metrics, authenticator, closing };
+  const has = (role: Role): boolean => config.roles.includes(role);
+  return { config, rooms, dataDir, clock: systemClock, random: systemRandom, log, metrics, authenticator, has, closing };
 }

@@ -1,5 +1,5 @@
 import type { Channels } from '../channels/channels.ts';
-import { createGatewayMetrics } from '../gateway/metrics.ts';
+import { createGatewayMetrics, type GatewayMetrics } from '../gateway/metrics.ts';
 import { createGraphiqlPage } from '../gateway/graphiql.ts';
 import { type GraphqlHttp, createGraphqlHttp } from '../gateway/http.ts';
 import { createPipeline } from '../gateway/pipeline.ts';
@@ -8,7 +8,9 @@ import { OriginPolicy } from '../kit/origin-policy.ts';
 import { Wheel } from '../kit/wheel.ts';
 import { createCursors } from '../live/cursors.ts';
 import { createLiveEngine } from '../live/live-engine.ts';
+import type { OperationPipeline } from '../live/operations.ts';
 import { type LiveSessionHost, createSessionHost } from '../live/session-host.ts';
+import type { ManagedGenerations } from '../supergraph/generations.ts';
 import { CONNECTION_LIMITS, Connections } from '../transports/connections.ts';
 import { type GraphqlSseTransport, createGraphqlSse } from '../transports/graphql-sse.ts';
 import { type GraphqlWsTransport, createGraphqlWs } from '../transports/graphql-ws.ts';
@@ -16,19 +18,49 @@ import { createTransportsMetrics } from '../transports/metrics.ts';
 import type { Base } from './base.ts';
 import { consoleFolder } from './console-folder.ts';
 import { cursorKeys } from './cursor-keys.ts';
-import type { Graph } from './graph.ts';
+import { sendElsewhere } from './roles.ts';
 
 export type ClientSide = {
-  readonly http: GraphqlHttp;
+  /** Null without the role gateway. */
+  readonly http: GraphqlHttp | null;
+  /** Null without the role edge. */
+  readonly edge: EdgeSide | null;
+  /** New requests are refused from here on. */
+  refuseNew(): void;
+};
+
+export type EdgeSide = {
   readonly ws: GraphqlWsTransport;
   readonly sse: GraphqlSseTransport;
   readonly sessions: LiveSessionHost;
   readonly connections: Connections;
 };
 
+/** Shared by the three ways in. */
+type Shared = {
+  readonly pipeline: OperationPipeline;
+  readonly origins: OriginPolicy;
+  readonly bodies: BodyBudget;
+  readonly gatewayMetrics: GatewayMetrics;
+};
+
 /** The end of path (a) and path (b): matching and groups, sessions, the pipeline, and the three ways in for clients. */
-export function openClientSide(base: Base, { generations }: Graph, channels: Channels): ClientSide {
+export function openClientSide(base: Base, generations: ManagedGenerations | null, channels: Channels | null): ClientSide {
+  let refusing = false;
+  const refuseNew = (): void => void (refusing = true);
+  if (generations === null) return { http: null, edge: null, refuseNew };
+  const { clock, log, metrics, rooms } = base;
+  const gatewayMetrics = createGatewayMetrics(metrics);
+  const pipeline = createPipeline({ generations, clock, metrics: gatewayMetrics, log }, rooms.pipeline);
+  const shared = { pipeline, origins: new OriginPolicy(rooms.origins), bodies: new BodyBudget(), gatewayMetrics };
+  const edge = base.has('edge') && channels !== null ? openEdge(base, shared, generations, channels) : null;
+  const http = base.has('gateway') ? openGateway(base, shared, edge, () => !refusing) : null;
+  return { http, edge, refuseNew };
+}
+
+function openEdge(base: Base, shared: Shared, generations: ManagedGenerations, channels: Channels): EdgeSide {
   const { clock, log, metrics, random, rooms, config, authenticator, closing } = base;
+  const { pipeline, origins, bodies } = shared;
   const cursors = createCursors({ keys: cursorKeys(config.cursor, base.dataDir) });
   const live = createLiveEngine({
     channels,
@@ -42,28 +74,29 @@ export function openClientSide(base: Base, { generations }: Graph, channels: Cha
     forwardAuthorization: config.gateway.forwardAuthorization,
   });
   closing.defer(() => live.close());
-  const gatewayMetrics = createGatewayMetrics(metrics);
-  const pipeline = createPipeline({ generations, clock, metrics: gatewayMetrics, log }, rooms.pipeline);
   const sessions = createSessionHost({ authenticator, pipeline, live, clock, metrics, log, random, limits: rooms.sessions });
   closing.defer(() => sessions.close());
-
   const transportsMetrics = createTransportsMetrics(metrics);
   const connections = new Connections(transportsMetrics, { ...CONNECTION_LIMITS, ...rooms.connections });
-  const origins = new OriginPolicy(rooms.origins);
   const wheel = new Wheel(clock);
   closing.defer(() => wheel.close());
-  const bodies = new BodyBudget();
   const deps = { host: sessions, connections, origins, wheel, clock, metrics: transportsMetrics, log };
   const ws = createGraphqlWs(deps, rooms.graphqlWs);
   const identify = (authorization: string | undefined) => authenticator.authenticate(authorization);
   const sse = createGraphqlSse({ ...deps, identify, bodies, random }, rooms.graphqlSse);
-  const http = createGraphqlHttp(
+  return { ws, sse, sessions, connections };
+}
+
+function openGateway(base: Base, shared: Shared, edge: EdgeSide | null, accepting: () => boolean): GraphqlHttp {
+  const { clock, log, random, config, authenticator } = base;
+  const { pipeline, origins, bodies, gatewayMetrics } = shared;
+  return createGraphqlHttp(
     {
       pipeline,
       authenticator,
       origins,
-      accepting: () => sessions.accepting(),
-      stream: (req, res) => sse.handle(req, res),
+      accepting,
+      stream: (req, res) => (edge ? edge.sse.handle(req, res) : sendElsewhere(res, 'edge', config.roles)),
       bodies,
       graphiql: config.gateway.graphiql ? createGraphiqlPage(consoleFolder() ?? '') : null,
       metrics: gatewayMetrics,
@@ -73,5 +106,4 @@ export function openClientSide(base: Base, { generations }: Graph, channels: Cha
     },
     { maxBodyBytes: config.gateway.maxBodyBytes },
   );
-  return { http, ws, sse, sessions, connections };
 }

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded-log.ts';
 import { type BrokersMetrics, createBrokersMetrics } from '../brokers/metrics.ts';
+import type { EventSink } from '../brokers/event-sink.ts';
+import type { EventSource } from '../brokers/event-source.ts';
+import { RoutingSink } from '../brokers/routing-sink.ts';
 import type { Channels } from '../channels/channels.ts';
 import { MEMORY_CHANNELS_DEFAULTS, MemoryChannels } from '../channels/memory.ts';
 import { type ChannelsMetrics, createChannelsMetrics, createRedisMetrics } from '../channels/metrics.ts';
@@ -15,45 +18,58 @@ import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Base } from './base.ts';
 import type { Config } from './config.ts';
 import { serverErrors } from './errors.ts';
+import { createBrokers } from './brokers.ts';
 import type { Topics } from './graph.ts';
 
 export type DataPath = {
+  /** Null where the process neither takes events in nor holds subscriptions. */
+  readonly channels: Channels | null;
+  readonly ingest: IngestSide | null;
+};
+
+/** What a process with the role ingest has. */
+export type IngestSide = {
   readonly log: EmbeddedLog;
-  readonly channels: Channels;
-  readonly ingest: IngestWorker;
+  /** Where `POST /events` appends: the embedded log, or the broker that a topic comes from. */
+  readonly sink: EventSink;
   readonly trace: EventTrace;
   /** Shared by the log and the door to it. */
   readonly brokersMetrics: BrokersMetrics;
+  /** Begins to take events in. */
+  start(): Promise<void>;
 };
 
 /**
- * The first half of path (a): the durable log, the worker that takes records in, the channels that it publishes to. Rejects where the
+ * The first half of path (a): the durable log, the workers that take records in, the channels that they publish to. Rejects where the
  * channels are in Redis and it cannot be used.
  */
 export async function openDataPath(base: Base, topics: Topics): Promise<DataPath> {
+  if (!base.has('ingest') && !base.has('edge')) return { channels: null, ingest: null };
+  const channels = await openChannels(base);
+  base.closing.defer(() => channels.close());
+  return { channels, ingest: base.has('ingest') ? openIngest(base, topics, channels) : null };
+}
+
+function openIngest(base: Base, topics: Topics, channels: Channels): IngestSide {
   const { closing, clock, random, metrics, rooms, log: logger } = base;
   const brokersMetrics = createBrokersMetrics(metrics);
   const log = openEmbeddedLog(join(base.dataDir, 'events.sqlite'), { logger, metrics: brokersMetrics, clock }, rooms.embeddedLog);
   closing.defer(() => log.close());
-  const channels = await openChannels(base);
-  closing.defer(() => channels.close());
   const trace = new EventTrace();
   closing.defer(() => trace.close());
-  const ingest = new IngestWorker(
-    {
-      source: log.source('ingest'),
-      channels,
-      liveTypesFor: (topic) => topics.typesOf(topic),
-      trace,
-      clock,
-      random,
-      logger,
-      metrics: createIngestMetrics(metrics, trace),
-    },
-    rooms.ingest,
-  );
-  closing.defer(() => ingest.stop());
-  return { log, channels, ingest, trace, brokersMetrics };
+  const foreign = createBrokers(base, log.deadLetters, brokersMetrics);
+  const ingestMetrics = createIngestMetrics(metrics, trace);
+  const worker = (source: EventSource): IngestWorker => {
+    const liveTypesFor = (topic: string) => topics.typesOf(topic);
+    const made = new IngestWorker({ source, channels, liveTypesFor, trace, clock, random, logger, metrics: ingestMetrics }, rooms.ingest);
+    closing.defer(() => made.stop());
+    return made;
+  };
+  const workers = [log.source('ingest'), ...foreign.sources].map(worker);
+  const start = async (): Promise<void> => {
+    await Promise.all(workers.map((each) => each.start()));
+  };
+  return { log, sink: new RoutingSink(foreign.sinks, log.sink), trace, brokersMetrics, start };
 }
 
 function openChannels(base: Base): Channels | Promise<Channels> {

@@ -8,6 +8,20 @@ export const serverErrors = defineErrors({
     meaning: 'Nothing is served at this path of this port.',
     action: 'Compare the address with the ones that `millrace dev` printed; each port serves its own paths.',
   },
+  ROLE_ELSEWHERE: {
+    class: 'input',
+    http: 421,
+    retryable: false,
+    meaning: 'Other processes of this installation do what was asked for; this one does not have the role.',
+    action: 'Send the request to a process with the role that the message names; a proxy in front tells them apart by path (deploy/).',
+  },
+  SCHEMA_AWAITED: {
+    class: 'upstream',
+    http: 503,
+    retryable: true,
+    meaning: 'No process of the registry has answered since the start, and no schema was kept: what the events mean is not known.',
+    action: 'Send them again; see that `registry.urls` can be reached.',
+  },
   METHOD_NOT_ALLOWED: {
     class: 'input',
     http: 405,

@@ -1,4 +1,5 @@
 import { type Values, option } from './config/declare.ts';
+import { type BrokerConfig, broker } from './config/broker.ts';
 import { type IssuerConfig, issuer } from './config/issuer.ts';
 import { boolean, choice, duration, integer, list, optional, size, text, url } from './config/kinds.ts';
 
@@ -26,6 +27,11 @@ export const options = {
     default: 'production',
     doc: 'In `dev` tokens of the development issuer are accepted and only loopback is listened on. `millrace dev` sets dev, `millrace serve` production.',
   }),
+  roles: option({
+    kind: list(choice(['registry', 'ingest', 'gateway', 'edge']), 4),
+    default: ['registry', 'ingest', 'gateway', 'edge'],
+    doc: 'What this process does: `registry` takes schemas, `ingest` takes events in, `gateway` answers queries and mutations, `edge` holds subscriptions. docs/roles.md says how they go together.',
+  }),
   host: option({
     kind: text('a host name or address'),
     default: '127.0.0.1',
@@ -35,6 +41,11 @@ export const options = {
     kind: integer(PORT),
     default: 4000,
     doc: 'GraphQL, WebSocket, SSE and events. 0 takes a free port; then the other two are free ports too.',
+  }),
+  reusePort: option({
+    kind: boolean(),
+    default: false,
+    doc: 'Share `port` with other processes of this machine; the kernel spreads connections over them. `millrace serve --processes N` sets it.',
   }),
   registryPort: option({ kind: optional(integer(PORT)), default: null, doc: 'The schema registry. Without it: `port` + 1.' }),
   adminPort: option({
@@ -86,6 +97,11 @@ export const options = {
     deadLetterBytes: option({ kind: size({ min: MIB }), default: 256 * MIB, doc: 'The same, in bytes.' }),
     deadLetterAge: option({ kind: duration({ min: MINUTE, max: 3650 * DAY }), default: 30 * DAY, doc: 'Dead letters are kept this long.' }),
   },
+  brokers: option<readonly BrokerConfig[]>({
+    kind: list(broker, 100),
+    default: [],
+    doc: 'Kafka and RabbitMQ clusters that events are taken from: `{name, type, servers, delivery?, topics | queues, …}`; docs/kafka.md and docs/rabbitmq.md list the keys. `passwordFile`, `caFile`, `certFile` and `keyFile` read from a file. In the environment and flags: JSON.',
+  }),
   ingest: {
     maxBodyBytes: option({
       kind: size({ min: KIB, max: 1024 * MIB }),
@@ -338,6 +354,17 @@ export const options = {
       doc: 'Where schema versions live: a file in `dataDir`, or PostgreSQL.',
     }),
     postgresUrl: option({ kind: optional(url('postgres', 'postgresql')), default: null, secret: true, doc: 'Only for `store: postgres`.' }),
+    urls: option({
+      kind: list(url('http', 'https'), 20),
+      default: [],
+      doc: 'Processes with the role `registry`, for those without it: releases are followed at one of them, and at the next where it is away.',
+    }),
+    token: option({
+      kind: optional(text('a bearer token')),
+      default: null,
+      secret: true,
+      doc: 'What the registry is asked with: a token with the permission `registry:read`.',
+    }),
   },
   cursor: {
     key: option({

@@ -1,15 +1,25 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Full URLs. `registry` and `admin` are the roots of their ports. */
+/** Full URLs. `registry` and `admin` are the roots of their ports. Of a role that the process does not have there is none. */
 export type Addresses = {
-  readonly graphql: string;
-  readonly ws: string;
-  readonly sse: string;
-  readonly events: string;
-  readonly registry: string;
+  readonly graphql?: string;
+  readonly ws?: string;
+  readonly sse?: string;
+  readonly events?: string;
+  readonly registry?: string;
   readonly admin: string;
 };
+
+/** Of a process that has every role. */
+export type AllAddresses = Required<Addresses>;
+
+/** Throws where a role is missing. */
+export function withAllRoles(addresses: Addresses): AllAddresses {
+  const { graphql, ws, sse, events, registry, admin } = addresses;
+  if (!graphql || !ws || !sse || !events || !registry) throw new Error('the process does not have every role');
+  return { graphql, ws, sse, events, registry, admin };
+}
 
 /** What `<data>/runtime.json` says about the process that uses this data folder. */
 export type Runtime = { readonly pid: number; readonly mode: 'dev' | 'production'; readonly addresses: Addresses };

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { resolve } from 'node:path';
-import { MillraceError } from '../kit/errors.ts';
+import { type ErrorSpec, MillraceError } from '../kit/errors.ts';
 import { refuseUpgrade, sendText } from '../kit/http-message.ts';
 import { type SupergraphFollower, followSupergraphConfig } from '../registry/follow-supergraph-config.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -16,11 +16,13 @@ import { openDoor } from './door.ts';
 import { serverErrors } from './errors.ts';
 import { type Graph, openGraph } from './graph.ts';
 import { type Listener, closeListener, listen } from './listen.ts';
+import { sendElsewhere } from './roles.ts';
 import type { Addresses } from './runtime-file.ts';
 
 export type RunningServer = {
   readonly addresses: Addresses;
-  readonly registry: { pushAll(services: readonly PushedService[]): Promise<void> };
+  /** Null without the role registry. */
+  readonly registry: { pushAll(services: readonly PushedService[]): Promise<void> } | null;
   /** Drains: not ready, no new clients, open ones closed over the window, events finished, everything durable. Idempotent. */
   stop(reason?: string): Promise<void>;
 };
@@ -45,93 +47,119 @@ export async function startServer(config: Config): Promise<RunningServer> {
   const base = createBase(config, opening);
   const graph = await openGraph(base);
   const path = await openDataPath(base, graph.topics);
-  const clients = openClientSide(base, graph, path.channels);
+  const clients = openClientSide(base, graph.generations, path.channels);
   const ports = await openPorts(base, graph, path, clients);
-  await graph.generations.ready;
-  await path.ingest.start();
-  const follower = await follow(base, graph.registry);
-  ports.state.notReady = null;
+  await graph.generations?.ready;
+  const { registry } = graph;
+  const follower = registry === null ? null : await follow(base, registry);
+  await begin(graph, path, ports);
   const closing = opening.move();
   let stopped: Promise<void> | null = null;
   return {
     addresses: ports.addresses,
-    registry: { pushAll: (services) => pushAll(graph.registry, services) },
+    registry: registry === null ? null : { pushAll: (services) => pushAll(registry, services) },
     stop: (reason = 'stopped') => (stopped ??= stop({ base, clients, ports, follower, closing }, reason)),
   };
 }
 
+/** Takes events in and is ready as soon as schemas are known. Where they are not yet, the process runs and says what it waits for. */
+async function begin({ waiting, known }: Graph, { ingest }: DataPath, { state }: Ports): Promise<void> {
+  const ready = async (): Promise<void> => {
+    if (state.notReady === DRAINING) return;
+    await ingest?.start();
+    state.notReady = null;
+  };
+  if (!waiting()) return ready();
+  state.notReady = AWAITING_SCHEMA;
+  void known.then(ready);
+}
+
+const DRAINING = 'draining';
+const AWAITING_SCHEMA = 'no registry has answered yet, and no schema was kept';
+
 type Ports = {
   readonly addresses: Addresses;
-  readonly listeners: readonly Listener[];
   readonly state: { notReady: string | null };
   drainRegistry(): void;
 };
 
 async function openPorts(base: Base, graph: Graph, path: DataPath, clients: ClientSide): Promise<Ports> {
-  const { config, authenticator, metrics, log, closing } = base;
+  const { config, authenticator, closing } = base;
+  const { port, host, reusePort } = config;
   const state: Ports['state'] = { notReady: 'starting' };
-  const registry = createRegistryHandler({ registry: graph.registry, authenticator });
-  const admin = createAdmin({
+  const beside = (own: number | null, offset: number): number => own ?? (port === 0 ? 0 : port + offset);
+  const hosts = new DevHosts(config);
+  const open = async (at: number, handler: Handler, shared = false): Promise<Listener> => {
+    const listener = await listen(host, at, hosts.guard(handler), shared);
+    closing.defer(() => closeListener(listener, GRACE_MS));
+    return listener;
+  };
+  const serves = base.has('ingest') || base.has('gateway') || base.has('edge');
+  const main = serves ? await open(port, mainHandler(base, graph, path, clients, state), reusePort) : null;
+  main?.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    if (!hosts.refusesUpgrade(req, socket)) upgrade(clients, req, socket, head);
+  });
+  const registry = graph.registry === null ? null : createRegistryHandler({ registry: graph.registry, authenticator });
+  const registryPort = registry === null ? null : await open(beside(config.registryPort, 1), (req, res) => registry.handle(req, res));
+  const adminPort = await open(beside(config.adminPort, 2), adminHandler(base, path, state));
+  const addresses = addressesOf(base, { main: main?.port, registry: registryPort?.port, admin: adminPort.port });
+  return { addresses, state, drainRegistry: () => registry?.drain() };
+}
+
+function adminHandler({ config, authenticator, metrics, log }: Base, { ingest }: DataPath, state: Ports['state']): Handler {
+  return createAdmin({
     authenticator,
     metrics,
-    deadLetters: path.log.deadLetters,
-    trace: path.trace,
+    ingest: ingest === null ? null : { deadLetters: ingest.log.deadLetters, trace: ingest.trace },
+    roles: config.roles,
     notReady: () => state.notReady,
     explainConfig: () => maskedConfig({ config, origins: new Map(), file: null }),
     log,
   });
-  const { port, host } = config;
-  const beside = (own: number | null, offset: number): number => own ?? (port === 0 ? 0 : port + offset);
-  const hosts = new DevHosts(config);
-  const open = async (at: number, handler: Parameters<typeof listen>[2]): Promise<Listener> => {
-    const listener = await listen(host, at, hosts.guard(handler));
-    closing.defer(() => closeListener(listener, GRACE_MS));
-    return listener;
-  };
-  const main = await open(port, mainHandler(clients, openDoor(base, graph.topics, path)));
-  main.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (!hosts.refusesUpgrade(req, socket)) upgrade(clients, req, socket, head);
-  });
-  const registryPort = await open(beside(config.registryPort, 1), (req, res) => registry.handle(req, res));
-  const adminPort = await open(beside(config.adminPort, 2), admin);
-  const addresses = addressesOf(host, main.port, registryPort.port, adminPort.port);
-  return { addresses, listeners: [main, registryPort, adminPort], state, drainRegistry: () => registry.drain() };
 }
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
-function mainHandler(clients: ClientSide, door: Handler): Handler {
+function mainHandler(base: Base, graph: Graph, { ingest }: DataPath, { http, edge }: ClientSide, state: Ports['state']): Handler {
+  const { roles } = base.config;
+  const door = ingest === null ? null : openDoor(base, graph.topics, ingest);
   return (req, res) => {
     const path = pathOf(req);
-    if (path === '/graphql/stream') return clients.sse.handle(req, res);
-    if (path === '/graphql' || path.startsWith('/graphql/')) return clients.http.handle(req, res);
-    if (path === '/events') return door(req, res);
-    const { NOT_FOUND } = serverErrors;
-    const error = { code: NOT_FOUND.code, message: 'this port serves /graphql, /graphql/stream and /events' };
-    return sendText(res, NOT_FOUND.http, 'application/json', JSON.stringify({ error }));
+    if (path === '/graphql/stream') return edge ? edge.sse.handle(req, res) : sendElsewhere(res, 'edge', roles);
+    if (path === '/graphql' || path.startsWith('/graphql/')) return http ? http.handle(req, res) : sendElsewhere(res, 'gateway', roles);
+    if (path === '/events') {
+      if (door === null) return sendElsewhere(res, 'ingest', roles);
+      return state.notReady === AWAITING_SCHEMA ? sendError(res, serverErrors.SCHEMA_AWAITED, AWAITING_SCHEMA) : door(req, res);
+    }
+    return sendError(res, serverErrors.NOT_FOUND, 'this port serves /graphql, /graphql/stream and /events');
   };
 }
 
-function upgrade(clients: ClientSide, req: IncomingMessage, socket: Duplex, head: Buffer): void {
-  if (pathOf(req) === '/graphql') return clients.ws.handleUpgrade(req, socket, head);
-  refuseUpgrade(socket, 404, 'text/plain; charset=utf-8', 'WebSockets are served at /graphql\n');
+function sendError(res: ServerResponse, { code, http }: ErrorSpec, message: string): void {
+  sendText(res, http, 'application/json', JSON.stringify({ error: { code, message } }), { connection: 'close' });
+}
+
+function upgrade({ edge }: ClientSide, req: IncomingMessage, socket: Duplex, head: Buffer): void {
+  if (edge !== null && pathOf(req) === '/graphql') return edge.ws.handleUpgrade(req, socket, head);
+  const why = edge === null ? 'this process does not have the role edge\n' : 'WebSockets are served at /graphql\n';
+  refuseUpgrade(socket, edge === null ? serverErrors.ROLE_ELSEWHERE.http : serverErrors.NOT_FOUND.http, 'text/plain; charset=utf-8', why);
 }
 
 function pathOf(req: IncomingMessage): string {
   return (req.url ?? '/').split('?', 1)[0] ?? '/';
 }
 
-function addressesOf(host: string, main: number, registry: number, admin: number): Addresses {
+type PortNumbers = { readonly main: number | undefined; readonly registry: number | undefined; readonly admin: number };
+
+function addressesOf({ config: { host }, has }: Base, { main, registry, admin }: PortNumbers): Addresses {
   // A wildcard address is listened on, but nobody can connect to it.
   const name =
     host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
-  const root = `http://${name}:${main}`;
   return {
-    graphql: `${root}/graphql`,
-    ws: `ws://${name}:${main}/graphql`,
-    sse: `${root}/graphql/stream`,
-    events: `${root}/events`,
-    registry: `http://${name}:${registry}`,
+    ...(has('gateway') ? { graphql: `http://${name}:${main}/graphql` } : {}),
+    ...(has('edge') ? { ws: `ws://${name}:${main}/graphql`, sse: `http://${name}:${main}/graphql/stream` } : {}),
+    ...(has('ingest') ? { events: `http://${name}:${main}/events` } : {}),
+    ...(registry === undefined ? {} : { registry: `http://${name}:${registry}` }),
     admin: `http://${name}:${admin}`,
   };
 }
@@ -163,11 +191,12 @@ type Running = {
 async function stop({ base, clients, ports, follower, closing }: Running, reason: string): Promise<void> {
   const { clock, random, config, log } = base;
   log.info({ reason }, 'stopping');
-  ports.state.notReady = 'draining';
+  ports.state.notReady = DRAINING;
+  clients.refuseNew();
   ports.drainRegistry();
   await follower?.close();
   // Whoever has a session is closed over the window, once. Then those who have not introduced themselves, and the wait for all to be gone.
-  await clients.sessions.drain(config.drainWindow);
-  await clients.connections.drain(clock, random, { windowMs: 0, graceMs: GRACE_MS });
+  await clients.edge?.sessions.drain(config.drainWindow);
+  await clients.edge?.connections.drain(clock, random, { windowMs: 0, graceMs: GRACE_MS });
   await closing.disposeAsync();
 }

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
 import { composeServices } from '@theguild/federation-composition';
 import { type DocumentNode, type GraphQLError, Kind, parse } from 'graphql';
-import type { LiveType } from '../events/live-type.ts';
 import { Problems, type SchemaProblem } from './live-problem.ts';
 import { type ExtractedLive, extractLive, queryTypeName } from './live-schema.ts';
 import { LIVE_SUBGRAPH, type LiveSource, type LiveSubgraphInput, generateLiveSubgraph } from './live-subgraph.ts';
-import type { Release, SubgraphTarget } from './release.ts';
+import { type Release, releaseDigest, type SubgraphTarget } from './release.ts';
 import { confirmUnsatisfiable, isUnsatisfiable } from './satisfiability.ts';
 import { repairSupergraph } from './supergraph-repair.ts';
 import { isObjectNode } from './type-view.ts';
@@ -155,18 +153,6 @@ function composeDefinitions(
   if (supergraphSdl === undefined) return { errors: result.errors };
   const errors = confirmUnsatisfiable(result.errors, supergraphSdl);
   return errors.length > 0 ? { errors } : { supergraphSdl };
-}
-
-/** A mapping or a subscription address may change while the supergraph's text stays: both belong to the identity of a release. */
-export function releaseDigest(
-  supergraphSdl: string,
-  liveTypes: readonly LiveType[],
-  subgraphs: ReadonlyMap<string, SubgraphTarget>,
-): string {
-  const hash = createHash('sha256').update(supergraphSdl);
-  for (const type of liveTypes) hash.update(JSON.stringify({ ...type, actions: [...type.actions] }));
-  for (const target of subgraphs.values()) hash.update(JSON.stringify([target.name, target.url, target.subscriptionUrl]));
-  return hash.digest('hex');
 }
 
 /** Composition says `[deals] Field "Deal.title" …`, or names services further on in the text. */

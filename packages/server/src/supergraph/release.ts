@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { LiveType } from '../events/live-type.ts';
 
 /**
@@ -20,6 +21,18 @@ export type SubgraphTarget = {
   /** Address for subscriptions that the subgraph serves itself; http(s) means SSE, ws(s) graphql-transport-ws. Null: derived from `url`. */
   readonly subscriptionUrl: string | null;
 };
+
+/** A mapping or a subscription address may change while the supergraph's text stays: both belong to the identity of a release. */
+export function releaseDigest(
+  supergraphSdl: string,
+  liveTypes: readonly LiveType[],
+  subgraphs: ReadonlyMap<string, SubgraphTarget>,
+): string {
+  const hash = createHash('sha256').update(supergraphSdl);
+  for (const type of liveTypes) hash.update(JSON.stringify({ ...type, actions: [...type.actions] }));
+  for (const target of subgraphs.values()) hash.update(JSON.stringify([target.name, target.url, target.subscriptionUrl]));
+  return hash.digest('hex');
+}
 
 /** PORT. Where releases come from: the registry in the same process, or over the network. */
 export interface SupergraphSource {

@@ -28,9 +28,9 @@ function banner({ graphql, events, registry, admin }: Addresses, io: Io): void {
   io.stdout.write(`
   Millrace ${version()} is ready (development: this machine only, tokens of \`millrace token\`)
 
-    GraphQL and explorer   ${graphql}
-    events (POST)          ${events}
-    registry               ${registry}
+    GraphQL and explorer   ${graphql ?? 'elsewhere'}
+    events (POST)          ${events ?? 'elsewhere'}
+    registry               ${registry ?? 'elsewhere'}
     metrics and health     ${admin}
 
   Try next, in another terminal in this folder:

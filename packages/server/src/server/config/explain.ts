@@ -28,7 +28,7 @@ export function maskedConfig(loaded: LoadedConfig): Readonly<Record<string, unkn
   const secrets = new Set(declaredOptions.filter(({ spec }) => spec.secret).map(({ path }) => path));
   const mask = (node: unknown, path: string): unknown => {
     if (node === null || typeof node !== 'object')
-      return node !== null && (secrets.has(path) || /\.(secret|publicKey)$/.test(path)) ? '(secret)' : node;
+      return node !== null && (secrets.has(path) || /\.(secret|publicKey)$|^brokers\.(password|key)$/.test(path)) ? '(secret)' : node;
     if (Array.isArray(node)) return node.map((item) => mask(item, path));
     return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, mask(value, path === '' ? key : `${path}.${key}`)]));
   };

@@ -1,5 +1,6 @@
 import { isLoopbackHost } from '../../kit/loopback.ts';
 import type { Config } from '../options.ts';
+import { topicsOf } from './broker.ts';
 
 export type Conflict = { readonly keys: readonly string[]; readonly what: string };
 
@@ -8,9 +9,11 @@ export function conflicts(config: Config): Conflict[] {
   return [
     ...modeConflicts(config),
     ...portConflicts(config),
+    ...roleConflicts(config),
     ...boundConflicts(config),
     ...storeConflicts(config),
     ...redisConflicts(config),
+    ...brokerConflicts(config),
   ];
 }
 
@@ -40,6 +43,28 @@ function modeConflicts({ mode, host, access, transports }: Config): Conflict[] {
   if (transports.allowedOrigins.includes('*') && transports.allowedOrigins.length > 1) {
     out.push({ keys: ['transports.allowedOrigins'], what: '* allows every origin: remove the others, or remove *' });
   }
+  return out;
+}
+
+/** Which roles may be apart, and what holds them together then. */
+function roleConflicts({ roles, registry, channels, supergraphConfig }: Config): Conflict[] {
+  const out: Conflict[] = [];
+  if (roles.length === 0) out.push({ keys: ['roles'], what: 'a process without a role does nothing' });
+  const twice = roles.find((role, index) => roles.indexOf(role) !== index);
+  if (twice !== undefined) out.push({ keys: ['roles'], what: `${twice} is named twice` });
+  const [isRegistry, isIngest, isEdge] = (['registry', 'ingest', 'edge'] as const).map((role) => roles.includes(role));
+  if (!isRegistry && registry.urls.length === 0)
+    out.push({
+      keys: ['roles', 'registry.urls'],
+      what: 'without the role registry the schemas come from processes that have it: name them',
+    });
+  if (!isRegistry && supergraphConfig !== null)
+    out.push({ keys: ['roles', 'supergraphConfig'], what: 'schemas are pushed to the registry, which is elsewhere' });
+  if (isIngest !== isEdge && channels.kind === 'memory')
+    out.push({
+      keys: ['roles', 'channels.kind'],
+      what: 'ingest and edge in different processes meet in channels that both can reach: set channels.kind to redis',
+    });
   return out;
 }
 
@@ -126,5 +151,21 @@ function redisConflicts({ channels, cursor }: Config): Conflict[] {
     ['channels.kind', 'cursor.key'],
     'processes that share channels share cursor.key too: clients resume on any of them',
   );
+  return out;
+}
+
+function brokerConflicts({ brokers, channels }: Config): Conflict[] {
+  const out: Conflict[] = [];
+  const twice = (values: readonly string[]): string | undefined => values.find((value, index) => values.indexOf(value) !== index);
+  const name = twice(brokers.map((each) => each.name));
+  if (name !== undefined) out.push({ keys: ['brokers'], what: `two brokers are named ${name}` });
+  const topic = twice(brokers.flatMap((each) => topicsOf(each).map(({ as }) => as)));
+  if (topic !== undefined) out.push({ keys: ['brokers'], what: `the live topic ${topic} comes from two places` });
+  if (brokers.some(({ delivery }) => delivery === 'effectively-once') && channels.kind === 'memory' && !channels.journal) {
+    out.push({
+      keys: ['brokers', 'channels.journal'],
+      what: 'effectively-once needs channels.journal: without it a restart forgets which events were published',
+    });
+  }
   return out;
 }

@@ -55,14 +55,20 @@ function parents(path: string): string[] {
   return steps.map((_, index) => steps.slice(0, index + 1).join('.'));
 }
 
-/** `secretFile` and `publicKeyFile` of issuers: keys belong into files of their own, not into a configuration that is checked in. */
+/** Keys within list items that may be given by file: secrets belong into files of their own, not into a configuration that is checked in. */
+const KEYS_BY_FILE: ReadonlyMap<string, readonly string[]> = new Map([
+  ['access.issuers', ['secret', 'publicKey']],
+  ['brokers', ['password', 'ca', 'cert', 'key']],
+]);
+
 function withKeyFiles(path: string, raw: unknown, cwd: string): unknown {
-  if (path !== 'access.issuers' || !Array.isArray(raw)) return raw;
+  const keys = KEYS_BY_FILE.get(path);
+  if (keys === undefined || !Array.isArray(raw)) return raw;
   return raw.map((each: unknown) => {
     if (!isRecord(each)) return each;
     const out: Record<string, unknown> = {};
     for (const [key, value] of Object.entries(each)) {
-      const keyFile = (key === 'secretFile' || key === 'publicKeyFile') && typeof value === 'string';
+      const keyFile = key.endsWith('File') && keys.includes(key.slice(0, -4)) && typeof value === 'string';
       out[keyFile ? key.slice(0, -4) : key] = keyFile ? readSecretFile(cwd, value) : value;
     }
     return out;
@@ -108,7 +114,7 @@ export function fromFlags(flags: ReadonlyMap<string, string | boolean>, declared
 }
 
 function fromText(path: string, raw: string, cwd: string): unknown {
-  if (path !== 'access.issuers') return raw;
+  if (!KEYS_BY_FILE.has(path)) return raw;
   try {
     return withKeyFiles(path, JSON.parse(raw) as unknown, cwd);
   } catch (error) {

@@ -1,0 +1,6 @@
+import { runnable, type RunnableFault } from '../lib/run.ts';
+import { diskFull } from './disk-full.ts';
+import { oneProcessFaults } from './one-process.ts';
+import { redisFaults } from './redis.ts';
+
+export const faults: readonly RunnableFault[] = [...oneProcessFaults.map(runnable), runnable(diskFull), ...redisFaults];

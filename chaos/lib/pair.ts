@@ -1,0 +1,31 @@
+import { randomBytes } from 'node:crypto';
+import { type Node, startNode } from './node.ts';
+import { sendOverHttp } from './producer.ts';
+import type { Site } from './site.ts';
+import { tokenOf } from './tokens.ts';
+
+/** Two processes that share their channels; every tenant's users are on both, and its producer posts to one of them. */
+export type PairSite = Site & { readonly nodes: readonly [Node, Node] };
+
+/** `redis`: the options of `channels.redis` as environment variables, without their common beginning. */
+export async function startPair(folder: string, redis: Readonly<Record<string, string>>): Promise<PairSite> {
+  await using opening = new AsyncDisposableStack();
+  const env = {
+    MILLRACE_CHANNELS_KIND: 'redis',
+    MILLRACE_CURSOR_KEY: randomBytes(32).toString('hex'),
+    // Few, so that what happens to one of them happens to somebody.
+    MILLRACE_CHANNELS_REDIS_PARTITIONS: '2',
+    ...Object.fromEntries(Object.entries(redis).map(([name, value]) => [`MILLRACE_CHANNELS_REDIS_${name}`, value])),
+  };
+  const start = async (name: string): Promise<Node> => opening.use(await startNode({ name, folder, env }));
+  const nodes = [await start('one'), await start('two')] as const;
+  const closing = opening.move();
+  return {
+    nodes,
+    edges: () => nodes.map(({ edge }) => edge),
+    // One for each tenant: the order of a key is the order of one log.
+    send: sendOverHttp((tenant) => nodes[tenant.endsWith('0') ? 0 : 1].events),
+    token: tokenOf,
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  };
+}
