@@ -64,6 +64,24 @@ describe.skipIf(!available('redis'))('one Redis', () => {
     expect([witness.faults, witness.gaps, witness.at?.epoch === before?.epoch]).toEqual([[], 1, false]);
   });
 
+  it('that is emptied while all are connected: nobody goes on from what they knew', async () => {
+    await using redis = await RedisService.start();
+    await using both = await pair(standalone(redis.port));
+    const { publisher, subscriber, witness } = both;
+    await publisher.publish(liveEvent('1'));
+    await witness.heard('1');
+    await redis.command('FLUSHALL');
+    const names = Array.from({ length: 20 }, (_, i) => ({ tenant: `new-${i}`, type: 'Deal' }));
+    for (const name of names) {
+      await subscriber.channels.subscribe(name, new Witness());
+      expect(publisher.channels.interested(name)).toBe(true);
+    }
+    await witness.until(() => witness.gaps > 0);
+    expect(kinds(await publisher.publish(liveEvent('2')))).toEqual(['published']);
+    await witness.heard('2');
+    expect(witness.faults).toEqual([]);
+  });
+
   it('that hangs: publishing rejects in time, and nobody misses anything when it goes on', async () => {
     await using redis = await RedisService.start();
     await using both = await pair(standalone(redis.port));

@@ -77,7 +77,8 @@ function openChannels(base: Base): Channels | Promise<Channels> {
   const metrics = createChannelsMetrics(registry);
   if (rooms.redis === null) return openMemoryChannels(base, metrics);
   const deps = { logger, metrics, redisMetrics: createRedisMetrics(registry), clock, random };
-  return RedisChannels.open({ ...rooms.redis, tls: redisTls(base.config.channels.redis) }, deps);
+  // Who only listens is in nobody's way: new channels wait for the word of those who publish.
+  return RedisChannels.open({ ...rooms.redis, tls: redisTls(base.config.channels.redis), publishes: base.has('ingest') }, deps);
 }
 
 function openMemoryChannels({ config, rooms, dataDir, clock, random, log: logger }: Base, metrics: ChannelsMetrics): MemoryChannels {

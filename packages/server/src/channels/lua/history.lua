@@ -16,7 +16,7 @@ if not c then c = create_channel(k, state, interest, ARGV[3], ARGV[4], run, now,
 local first = c.first
 mend(k, c)
 trim(k, c, now, tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]))
-if c.first ~= first then redis.call('HSET', k.m, 'first', c.first, 'bytes', c.bytes) end
+if c.first ~= first then redis.call('HSET', k.m, 'n', numbers_of(c)) end
 
 local after, limit, budget = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
 -- A position above the top was never given out in this epoch, so nothing can be proven from it either.

@@ -25,11 +25,6 @@ local function remembered(pair, c, rotations, n, size, ttl)
   end
 end
 
-local function is_known(k, c, id)
-  local young = c.idr % 2
-  return redis.call('SISMEMBER', k.i[young], id) == 1 or (c.idr > 0 and redis.call('SISMEMBER', k.i[1 - young], id) == 1)
-end
-
 local function is_stale(k, c, key, version)
   local young = c.vr % 2
   local last = redis.call('HGET', k.v[young], key) or (c.vr > 0 and redis.call('HGET', k.v[1 - young], key))
@@ -37,15 +32,38 @@ local function is_stale(k, c, key, version)
 end
 
 local function accept(k, c, id, key, version, ttl)
-  if is_known(k, c, id) then return 0 end
+  local young = c.idr % 2
+  if c.idr > 0 and redis.call('SISMEMBER', k.i[1 - young], id) == 1 then return 0 end
+  if redis.call('SADD', k.i[young], id) == 0 then return 0 end
   if version ~= '' then
-    if is_stale(k, c, key, version) then return -1 end
+    if is_stale(k, c, key, version) then
+      -- One that was not taken is not remembered.
+      redis.call('SREM', k.i[young], id)
+      return -1
+    end
     if redis.call('HSET', k.v[c.vr % 2], key, version) == 1 then remembered(k.v, c, 'vr', 'vn', versions, ttl) end
   end
-  redis.call('SADD', k.i[c.idr % 2], id)
   remembered(k.i, c, 'idr', 'idn', ids, ttl)
   c.top = c.top + 1
   return c.top
+end
+
+-- The lists hold exactly first..top, or what came before is gone: evicted or expired by Redis. They live at least as long as the
+-- events in them count; reads apply the exact age.
+local function append(k, c, payloads, sizes, bytes)
+  local n, count = #payloads, c.top - c.first + 1
+  local h, z = redis.call('RPUSH', k.h, unpack(payloads)), redis.call('RPUSH', k.z, unpack(sizes))
+  c.bytes = c.bytes + bytes
+  if h ~= count or z ~= count then
+    redis.call('LTRIM', k.h, -n, -1)
+    redis.call('LTRIM', k.z, -n, -1)
+    c.first, c.bytes = c.top - n + 1, bytes
+  end
+  if h == n or c.ttl < now + max_age then
+    redis.call('PEXPIRE', k.h, 2 * max_age + 60000)
+    redis.call('PEXPIRE', k.z, 2 * max_age + 60000)
+    c.ttl = now + 2 * max_age
+  end
 end
 
 local arg = 11
@@ -53,8 +71,7 @@ for at = 2, #KEYS, 7 do
   local k, n = channel_keys(at), tonumber(ARGV[arg])
   local c = current_channel(k, run, now, ARGV[9] .. '.' .. at)
   reply[#reply + 1] = c and c.epoch or ''
-  if c then mend(k, c) end
-  local payloads, sizes = {}, {}
+  local payloads, sizes, bytes = {}, {}, 0
   local ttl = c and math.max(1, c['until'] - now) + 1000
   for i = 1, n do
     local e = arg + 1 + (i - 1) * 5
@@ -62,19 +79,15 @@ for at = 2, #KEYS, 7 do
     if result > 0 then
       payloads[#payloads + 1] = ARGV[e + 4]
       sizes[#sizes + 1] = string.format('%d:%s', now, ARGV[e + 3])
-      c.bytes = c.bytes + tonumber(ARGV[e + 3])
+      bytes = bytes + ARGV[e + 3]
     end
     reply[#reply + 1] = result
   end
   if #payloads > 0 then
     local name, first = string.sub(k.m, name_at), c.top - #payloads + 1
-    redis.call('RPUSH', k.h, unpack(payloads))
-    redis.call('RPUSH', k.z, unpack(sizes))
+    append(k, c, payloads, sizes, bytes)
     trim(k, c, now, max_events, max_bytes, max_age)
-    -- Reads apply the exact age; this only frees what nobody reads.
-    redis.call('PEXPIRE', k.h, max_age + 60000)
-    redis.call('PEXPIRE', k.z, max_age + 60000)
-    redis.call('HSET', k.m, 'top', c.top, 'first', c.first, 'bytes', c.bytes, 'idr', c.idr, 'idn', c.idn, 'vr', c.vr, 'vn', c.vn)
+    redis.call('HSET', k.m, 'n', numbers_of(c))
     message[#message + 1] = name .. '\t' .. c.epoch .. '\t' .. first .. '\t' .. #payloads
     message[#message + 1] = table.concat(payloads, '\n')
   end

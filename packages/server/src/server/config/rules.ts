@@ -115,7 +115,7 @@ function storeConflicts({ registry, cursor }: Config): Conflict[] {
   return out;
 }
 
-function redisConflicts({ channels, cursor }: Config): Conflict[] {
+function redisConflicts({ roles, channels, cursor }: Config): Conflict[] {
   const { mode, urls, masterName, certFile, keyFile, ...rest } = channels.redis;
   const out: Conflict[] = [];
   const wrong = (wanted: boolean, keys: readonly string[], what: string): void => {
@@ -147,7 +147,7 @@ function redisConflicts({ channels, cursor }: Config): Conflict[] {
   );
   wrong(channels.historyCount === 0, ['channels.historyCount'], 'in Redis what is not heard is read from history: keep at least one event');
   wrong(
-    cursor.key === null,
+    cursor.key === null && roles.includes('edge'),
     ['channels.kind', 'cursor.key'],
     'processes that share channels share cursor.key too: clients resume on any of them',
   );
