@@ -3,7 +3,7 @@ import { Admin, Producer } from '@platformatic/kafka';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { available, service } from '../../tools/services/shared.ts';
 import { cli } from '../harness.ts';
-import { deal, serve, subscribe } from './serve.ts';
+import { type Served, deal, serve, subscribe } from './serve.ts';
 
 let server: string;
 const deals = `deals-${randomUUID()}`;
@@ -100,4 +100,45 @@ describe.skipIf(!available('kafka'))('millrace serve with Kafka', () => {
     expect(JSON.parse((await run('dead-letters', 'redrive', letters[0]!.id)).stdout)).toEqual({ redriven: 1, already: 0 });
     expect(JSON.parse((await run('dead-letters', 'redrive', letters[0]!.id)).stdout)).toEqual({ redriven: 0, already: 1 });
   });
+
+  it('pauses at a flood of events that nobody knows, and delivers them once they were redriven', { timeout: 60_000 }, async () => {
+    const topic = `flood-${randomUUID()}`;
+    const admin = new Admin({ clientId: 'tests', bootstrapBrokers: [server] });
+    await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 });
+    await admin.close();
+    await using served = await serve([
+      { name: 'main', type: 'kafka', servers: [server], group: topic, topics: [{ name: topic, as: 'main:deals' }] },
+    ]);
+    const events = Array.from({ length: 2_000 }, (_, n) => ({ key: String(n % 10), value: deal(n) }));
+    // No schema yet: no live type takes them.
+    await produce(topic, events);
+    await metricsWhere(served, (value) => value('ingest_breaker_open') === 1);
+    const lag = await metricsWhere(served, (value) => value('ingest_lag_records') > 0, 'ingest_lag_records');
+    const letters = await metricsWhere(served, () => true, 'brokers_dead_letters');
+    // One by one is decided; what is decided and what waits is everything.
+    expect(letters).toBeGreaterThanOrEqual(500);
+    expect(lag + letters).toBeGreaterThanOrEqual(2_000);
+    expect(lag).toBeGreaterThan(0);
+    const inbox = await subscribe(served, 'main:deals');
+    const env = { MILLRACE_ADMIN: served.addresses.admin, MILLRACE_TOKEN: served.token };
+    const redriven = await cli(['dead-letters', 'redrive', '--all', '--topic', 'main:deals', '--json'], { env, cwd: served.folder });
+    expect(JSON.parse(redriven.stdout)).toMatchObject({ already: 0 });
+    // The pause ends with a probe, which is good now.
+    const heard = await inbox.until((items) => new Set(items.map(({ dealEvent }) => dealEvent.deal.id)).size === 2_000, 50_000);
+    expect(heard).toHaveLength(2_000);
+  });
 });
+
+/** Asks until the metrics of the source (or without a source) are so; resolves to the one that is named. */
+async function metricsWhere(
+  { addresses }: Served,
+  good: (value: (name: string) => number) => boolean,
+  name = 'ingest_breaker_open',
+): Promise<number> {
+  for (;;) {
+    const text = await (await fetch(new URL('/metrics', addresses.admin))).text();
+    const value = (of: string): number =>
+      Number(new RegExp(`^millrace_${of}(?:\\{[^}]*source="kafka:main"[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+    if (good(value)) return value(name);
+  }
+}

@@ -28,7 +28,7 @@ type Feed = {
   close(): Promise<void>;
 };
 
-async function kafkaFeed(): Promise<Feed> {
+async function kafkaFeed(options: object = {}): Promise<Feed> {
   const servers = [...(await service('kafka')).brokers];
   const topic = `deals-${randomUUID()}`;
   const admin = new Admin({ clientId: 'tests', bootstrapBrokers: servers });
@@ -43,6 +43,7 @@ async function kafkaFeed(): Promise<Feed> {
       group: topic,
       delivery: 'effectively-once',
       topics: [{ name: topic, as: 'crm.deals' }],
+      ...options,
     },
     send: async (events) => {
       await producer.send({ messages: events.map(({ key, body }) => ({ topic, key: Buffer.from(key), value: Buffer.from(body) })) });
@@ -134,6 +135,12 @@ const SLOW = { timeout: 120_000 };
 
 describe.skipIf(!available('kafka'))('kill -9 of the server with events from Kafka', () => {
   it('loses nothing, delivers nothing twice, and keeps the order of each deal', SLOW, async () => survives(await kafkaFeed()));
+  it('goes on under its static name, which the group keeps for the one that died', SLOW, async () =>
+    survives(await kafkaFeed({ instanceId: 'a' })),
+  );
+  it('takes its static name over at once in a classic group', SLOW, async () =>
+    survives(await kafkaFeed({ instanceId: 'a', protocol: 'classic' })),
+  );
 });
 
 describe.skipIf(!available('rabbitmq'))('kill -9 of the server with events from RabbitMQ', () => {

@@ -30,7 +30,15 @@ export class AtMostOnceSource implements EventSource {
     const records = await this.#source.pull(max);
     for (const record of records) this.#source.settle(record, { kind: 'done' });
     // Handed out before that were durable, a crash would bring them again.
-    if (records.length > 0) await this.#source.flush();
+    try {
+      if (records.length > 0) await this.#source.flush();
+    } catch (error) {
+      this.#logger.error(
+        { reason: reasonOf(error), source: this.name, records: records.length },
+        'records were lost: settled, and not handed out',
+      );
+      throw error;
+    }
     return records;
   }
 

@@ -2,6 +2,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { isUtf8 } from 'node:buffer';
 import type { BaseOptions, Message, SASLOptions } from '@platformatic/kafka';
 import type { SourceRecord } from './event-source.ts';
+import { recordTime } from './record-time.ts';
 
 /** One Kafka cluster as a configuration names it. */
 export type KafkaOptions = {
@@ -48,7 +49,7 @@ export function clientOptions({ name, servers, tls, sasl }: KafkaOptions, purpos
 }
 
 /** Header names in lower case, as events/record.ts has them; of a name that comes twice the last counts. */
-export function recordOf(message: KafkaMessage, as: string, attempt: number): SourceRecord {
+export function recordOf(message: KafkaMessage, as: string, now: number, attempt: number): SourceRecord {
   const headers = new Map<string, string>();
   for (const [name, value] of message.headerEntries) headers.set(String(name).toLowerCase(), value === undefined ? '' : value.toString());
   const key = keyOf(message.key);
@@ -58,7 +59,7 @@ export function recordOf(message: KafkaMessage, as: string, attempt: number): So
     key,
     headers,
     value: message.value ?? null,
-    timestamp: Number(message.timestamp),
+    timestamp: recordTime(Number(message.timestamp), now),
     position: `${partition}/${message.offset}`,
     orderKey: key === null || key === '' ? partition : key,
     attempt,

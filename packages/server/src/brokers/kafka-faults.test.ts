@@ -228,6 +228,19 @@ describe.skipIf(!available('kafka'))('kafka under faults', () => {
     expect(ids.map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 10 }, (_, i) => 300 + i));
   });
 
+  it('begins at the start of a topic that was deleted and made anew under its name', SLOW, async () => {
+    await using w = await world('consumer');
+    const source = await w.member();
+    await produce(w.sink, 0, 60);
+    for (const record of await pull(source, 60)) source.settle(record, { kind: 'done' });
+    await source.flush();
+    await shared.deleteTopics([w.topic]);
+    await shared.createTopic(w.topic, PARTITIONS);
+    await produce(w.sink, 60, 12);
+    const ids = (await pull(source, 12)).map(idOf).map(Number);
+    expect(ids.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => 60 + i));
+  });
+
   it('says at the start what is wrong with the configuration', SLOW, async () => {
     await using w = await world('consumer');
     await expect(w.member({ patienceMs: 20_000 }, { topics: [{ name: 'no-such-topic', as: 'x' }] })).rejects.toMatchObject({

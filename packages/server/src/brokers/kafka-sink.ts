@@ -1,12 +1,17 @@
 import { Producer, compatibilityPartitioner } from '@platformatic/kafka';
+import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { AppendQueue } from './append-queue.ts';
 import { brokersErrors } from './errors.ts';
 import type { AppendResult, EventSink, SinkGuarantees, SinkRecord } from './event-sink.ts';
 import { type KafkaOptions, clientOptions } from './kafka-client.ts';
+import { inTime } from './patience.ts';
 
 const MAX_BATCH = 1_000;
+/** Ms that the cluster may take to be reached and to confirm a batch. The producer is told to come again then. */
+const CONFIRM_MS = 15_000;
+const CLOSE_MS = 2_000;
 /** acks=all: every replica in sync has it. */
 const ALL = -1;
 
@@ -17,14 +22,16 @@ export class KafkaSink implements EventSink {
   readonly guarantees: SinkGuarantees = { atomic: false, detectsDuplicates: false };
   readonly #kafka: KafkaOptions;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   readonly #queue: AppendQueue;
   readonly #names: ReadonlyMap<string, string>;
   #producer: KafkaProducer | null = null;
   #round = 0;
 
-  constructor(kafka: KafkaOptions, logger: Logger, maxPending = 20_000) {
+  constructor(kafka: KafkaOptions, logger: Logger, maxPending = 20_000, clock: Clock = systemClock) {
     this.#kafka = kafka;
     this.#logger = logger;
+    this.#clock = clock;
     this.#names = new Map(kafka.topics.map(({ name, as }) => [as, name]));
     this.#queue = new AppendQueue((records) => this.#send(records), { maxPending, maxBatch: MAX_BATCH });
   }
@@ -41,7 +48,8 @@ export class KafkaSink implements EventSink {
   async #send(records: readonly SinkRecord[]): Promise<readonly AppendResult[]> {
     const messages = records.map((record) => this.#message(record));
     try {
-      await this.#open().send({ messages, acks: ALL });
+      const late = (): Error => new Error(`not confirmed within ${CONFIRM_MS} ms`);
+      await inTime(this.#clock, CONFIRM_MS, this.#open().send({ messages, acks: ALL }), late);
     } catch (error) {
       // Sequence numbers of what may or may not have arrived: another producer begins with its own.
       await this.#forget();
@@ -77,6 +85,9 @@ export class KafkaSink implements EventSink {
   async #forget(): Promise<void> {
     const producer = this.#producer;
     this.#producer = null;
-    await producer?.close(true).catch(() => {});
+    if (producer === null) return;
+    // Its own retries end with it: a batch of before must not land behind what follows.
+    const late = (): Error => new Error('no answer');
+    await inTime(this.#clock, CLOSE_MS, producer.close(true), late).catch(() => {});
   }
 }

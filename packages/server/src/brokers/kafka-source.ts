@@ -1,4 +1,4 @@
-import { AuthenticationError, Consumer, ListOffsetTimestamps, type MessagesStream } from '@platformatic/kafka';
+import { AuthenticationError, Consumer, ListOffsetTimestamps, type MessagesStream, ProtocolError } from '@platformatic/kafka';
 import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
 import { type Clock, type Timer, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
@@ -209,6 +209,8 @@ export class KafkaSource implements EventSource {
     metrics.reconnects.inc({ group: this.name });
     logger.warn({ reason: describe(error), source: this.name, failures }, 'the session with Kafka ended; beginning another');
     if (!(error instanceof MillraceError)) {
+      // After kill -9 the group (KIP-848) keeps our name for the one that died until its session times out. Nothing is wrong with the configuration.
+      if (isUnreleased(error)) this.#opened.resolve();
       // The first session decides whether the configuration can work at all. No wait makes a wrong password right.
       if (failures >= 3 || isRefusal(error)) this.#opened.reject(this.#setupError(describe(error)));
       return;
@@ -344,8 +346,10 @@ export class KafkaSource implements EventSource {
   #adopt(session: Session, place: { topic: string; partition: number; incarnation: string }, position: number, committed: number): void {
     const name = `${place.topic}/${place.partition}`;
     const held = this.#partitions.get(name);
-    const expected = held?.next ?? (committed < 0 ? position : committed);
-    if (held && position <= expected) return;
+    // A topic that was made anew under the old name begins at 0: what was known of the old one would pass for read.
+    const same = held?.incarnation === place.incarnation ? held : undefined;
+    const expected = same?.next ?? (committed < 0 ? position : committed);
+    if (same && position <= expected) return;
     if (position > expected && position !== committed) this.#jumped(name, expected, position);
     // Somebody else had the partition in between and went on with it.
     if (held) this.#giveUp(session, name, held);
@@ -394,7 +398,7 @@ export class KafkaSource implements EventSource {
     if (fate.kind === 'seen') return this.#commitSoon();
     const as = this.#topics.get(message.topic) ?? message.topic;
     const retry = fate.kind === 'retry' ? fate.retry : null;
-    this.#desk.admit(recordOf(message, as, retry?.attempt ?? 1), { partition, offset }, retry);
+    this.#desk.admit(recordOf(message, as, this.#deps.clock.now(), retry?.attempt ?? 1), { partition, offset }, retry);
   }
 
   #settled(delivery: Delivery<Handle>): void {
@@ -495,6 +499,10 @@ function layersOf(error: unknown): readonly unknown[] {
 
 function describe(error: unknown): string {
   return layersOf(error).map(reasonOf).join(' ');
+}
+
+function isUnreleased(error: unknown): boolean {
+  return layersOf(error).some((layer) => layer instanceof ProtocolError && layer['apiId'] === 'UNRELEASED_INSTANCE_ID');
 }
 
 function isRefusal(error: unknown): boolean {

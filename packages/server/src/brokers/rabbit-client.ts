@@ -2,6 +2,7 @@ import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { type AsyncMessage, type Channel, Connection } from 'rabbitmq-client';
 import type { Logger } from '../kit/log.ts';
 import type { SourceRecord } from './event-source.ts';
+import { recordTime } from './record-time.ts';
 
 /** One RabbitMQ cluster as a configuration names it. */
 export type RabbitOptions = {
@@ -26,6 +27,8 @@ export type RabbitQueue = {
   readonly deadLetterExchange: string | null;
   /** Redeliveries after which the broker gives a message up; quorum queues only. */
   readonly deliveryLimit: number | null;
+  /** One consumer at a time; another takes over where it goes away. Not for streams. */
+  readonly singleActive: boolean;
   readonly bindings: readonly RabbitBinding[];
   /** The header that holds the key of an event; without it messages of the queue stay in order among themselves. */
   readonly keyHeader: string | null;
@@ -92,7 +95,7 @@ export function recordOf(message: AsyncMessage, queue: RabbitQueue, position: st
     key,
     headers: headersOf(message, given),
     value: given[TOMBSTONE_HEADER] === true ? null : (message.body as Buffer),
-    timestamp: message.timestamp === undefined ? now : message.timestamp * 1_000,
+    timestamp: recordTime((message.timestamp ?? Number.NaN) * 1_000, now),
     position,
     orderKey: key === null || key === '' ? `queue:${queue.name}` : key,
     attempt,

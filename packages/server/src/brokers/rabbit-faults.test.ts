@@ -148,6 +148,21 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     expect(oracle.distinct).toBe(200);
   });
 
+  it('one consumer at a time keeps the order of the queue when it goes over to another', async () => {
+    const options = rabbit({ singleActive: true });
+    const first = await consume(options, { maxUnsettled: 20 });
+    const second = await consume(options);
+    const sink = new RabbitSink(options, (await beside()).logger);
+    stack.defer(() => sink.close());
+    await produce(sink, 0, 100);
+    const [one] = await first.pull(1);
+    first.settle(one!, { kind: 'done' });
+    await first.close();
+    const rest = await pullTexts(second, 99);
+    const ids = rest.map((text) => Number((JSON.parse(text) as { event_id: string }).event_id));
+    expect(ids).toEqual(Array.from({ length: 99 }, (_, i) => i + 1));
+  });
+
   it('publish/subscribe: every queue bound to a fanout exchange gets every message', async () => {
     const exchange = `${queue}.all`;
     const bindings = [{ exchange, type: 'fanout', routingKey: '', arguments: {} }] as const;
@@ -201,6 +216,17 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     expect([...(out[2]?.value ?? [])]).toEqual([0xff, 0x00, 0x41]);
     expect(out[0]?.headers.get('content-type')).toBe('application/json');
     expect(out[0]?.headers.has('content-encoding')).toBe(false);
+  });
+
+  it('declares a queue again that was deleted under it', async () => {
+    const source = await consume(rabbit());
+    const connection = connectRabbit(rabbit(), 'operator', (await beside()).logger);
+    stack.defer(() => connection.close());
+    await connection.queueDelete({ queue });
+    const sink = new RabbitSink(rabbit(), (await beside()).logger);
+    stack.defer(() => sink.close());
+    await produce(sink, 0, 1);
+    expect(await source.pull(1)).toHaveLength(1);
   });
 
   it('refuses to start where the dead-letter exchange is missing, since RabbitMQ would drop in silence', SLOW, async () => {

@@ -31,11 +31,12 @@ export async function declareQueue(connection: Connection, queue: RabbitQueue): 
   }
 }
 
-function queueArguments({ kind, deadLetterExchange, deliveryLimit }: RabbitQueue): Record<string, string | number> {
+function queueArguments({ kind, deadLetterExchange, deliveryLimit, singleActive }: RabbitQueue): Record<string, string | number | boolean> {
   return {
     'x-queue-type': kind,
     ...(deadLetterExchange === null ? {} : { 'x-dead-letter-exchange': deadLetterExchange }),
     ...(deliveryLimit === null || kind !== 'quorum' ? {} : { 'x-delivery-limit': deliveryLimit }),
+    ...(singleActive ? { 'x-single-active-consumer': true } : {}),
   };
 }
 

@@ -49,11 +49,11 @@ function create({ config, clock, random, log: logger }: Base, broker: BrokerConf
   if (broker.type === 'kafka') {
     const options = kafkaOptions(broker);
     const source = new KafkaSource(options, deps, { maxUnsettled, sessionTimeoutMs: broker.sessionTimeout });
-    return { source, sink: new KafkaSink(options, logger), topics: options.topics.map(({ as }) => as) };
+    return { source, sink: new KafkaSink(options, logger, undefined, clock), topics: options.topics.map(({ as }) => as) };
   }
   const options = rabbitOptions(broker);
   const source = new RabbitSource(options, deps, { maxUnsettled, prefetch: broker.prefetch, start: broker.start });
-  return { source, sink: new RabbitSink(options, logger), topics: options.queues.map(({ as }) => as) };
+  return { source, sink: new RabbitSink(options, logger, undefined, clock), topics: options.queues.map(({ as }) => as) };
 }
 
 function kafkaOptions(config: KafkaConfig): KafkaOptions {

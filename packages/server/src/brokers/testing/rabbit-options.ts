@@ -7,6 +7,7 @@ const QUEUE: Omit<RabbitQueue, 'name'> = {
   declare: true,
   deadLetterExchange: null,
   deliveryLimit: null,
+  singleActive: false,
   bindings: [],
   keyHeader: null,
   publish: null,

@@ -54,6 +54,10 @@ describe('brokers', () => {
     ]);
     for (const wrong of [{ password: 'p' }, { ca: '-----BEGIN X' }, { tls: true, cert: '-----BEGIN X' }, { topics: [] }])
       expect(await problems([{ ...KAFKA, ...wrong }])).toHaveLength(1);
+    const stream = { name: 's', kind: 'stream', singleActive: true, deliveryLimit: 3, deadLetterExchange: 'x' };
+    const foreign = { name: 'f', declare: false, bindings: [{ exchange: 'x' }] };
+    const said = (await problems([{ ...RABBIT, queues: [stream, foreign] }])).join('\n');
+    for (const part of ['[0].singleActive', '[0].deliveryLimit', '[0].deadLetterExchange', '[1].bindings']) expect(said).toContain(part);
   });
 
   it('deliver effectively once only where positions of channels survive', async () => {

@@ -47,6 +47,7 @@ export type QueueConfig = {
   readonly declare: boolean;
   readonly deadLetterExchange: string | null;
   readonly deliveryLimit: number | null;
+  readonly singleActive: boolean;
   readonly keyHeader: string | null;
   readonly bindings: readonly BindingConfig[];
   readonly exchange: string | null;
@@ -129,6 +130,7 @@ const QUEUE: Readonly<Record<string, Field>> = {
   declare: { kind: boolean(), absent: true },
   deadLetterExchange: { kind: text('the name of an exchange'), absent: null },
   deliveryLimit: { kind: integer({ min: 1, max: 1_000 }), absent: null },
+  singleActive: { kind: boolean(), absent: false },
   keyHeader: { kind: text('the name of a header'), absent: null },
   bindings: { kind: list(fields('an object {exchange, type?, routingKey?, arguments?}', BINDING), 100), absent: [] },
   exchange: { kind: text('the name of an exchange'), absent: null },
@@ -176,12 +178,26 @@ function checked(config: BrokerConfig): Read<BrokerConfig> {
   if ((config.cert === null) !== (config.key === null)) faults.push({ at: '', got: 'one of the two', takes: 'cert and key together' });
   if (!config.tls && (config.ca ?? config.cert) !== null)
     faults.push({ at: '.tls', got: false, takes: 'true where ca, cert or key is given' });
+  if (config.type === 'rabbitmq') faults.push(...config.queues.flatMap(queueFaults));
   if (faults.length > 0) return { ok: false, faults };
   const named = <T extends { readonly name: string; readonly as: string | null }>(each: T) => ({
     ...each,
     as: each.as ?? `${config.name}:${each.name}`,
   });
   return good(config.type === 'kafka' ? { ...config, topics: config.topics.map(named) } : { ...config, queues: config.queues.map(named) });
+}
+
+/** What RabbitMQ would refuse, or take and pass over. */
+function queueFaults({ kind, singleActive, deliveryLimit, deadLetterExchange, declare, bindings }: QueueConfig, index: number): Fault[] {
+  const out: Fault[] = [];
+  const wrong = (when: boolean, key: string, got: unknown, takes: string): void => {
+    if (when) out.push({ at: `.queues[${index}].${key}`, got, takes });
+  };
+  wrong(kind === 'stream' && singleActive, 'singleActive', true, 'false where the queue is a stream');
+  wrong(kind === 'stream' && deadLetterExchange !== null, 'deadLetterExchange', deadLetterExchange, 'nothing where the queue is a stream');
+  wrong(kind !== 'quorum' && deliveryLimit !== null, 'deliveryLimit', deliveryLimit, 'nothing where the queue is no quorum queue');
+  wrong(!declare && bindings.length > 0, 'bindings', bindings, 'nothing where declare is false');
+  return out;
 }
 
 /** An object of these fields; `short` is the field that a text alone stands for. */
