@@ -1,4 +1,5 @@
 import { type Values, option } from './config/declare.ts';
+import { parseNetwork } from './client-address.ts';
 import { type BrokerConfig, broker } from './config/broker.ts';
 import { type IssuerConfig, issuer } from './config/issuer.ts';
 import { boolean, choice, duration, integer, list, optional, size, text, url } from './config/kinds.ts';
@@ -302,6 +303,14 @@ export const options = {
     graphiql: option({ kind: boolean(), default: false, dev: true, doc: 'Whether browsers that open `/graphql` get the explorer.' }),
   },
   transports: {
+    trustedProxies: option({
+      kind: list(
+        text('an IP address or a network such as 10.0.0.0/8', (value) => parseNetwork(value) !== null),
+        100,
+      ),
+      default: [],
+      doc: 'Proxies whose `X-Forwarded-For` is believed, so that limits for each address count clients and not the proxy.',
+    }),
     allowedOrigins: option({
       kind: list(text('an origin such as https://app.example.com, or *')),
       default: [],
