@@ -82,6 +82,23 @@ describe.skipIf(!available('redis'))('one Redis', () => {
     expect(witness.faults).toEqual([]);
   });
 
+  it('that starts again while an edge serves thousands of channels: all come back, without standing before the events', async () => {
+    await using redis = await RedisService.start();
+    const store = standalone(redis.port);
+    await using edge = await RedisProcess.start({ store, keyPrefix: 'millrace', maxQueuedCommands: 300 });
+    const names = Array.from({ length: 2_000 }, (_, i) => ({ tenant: `t${i}`, type: 'Deal' }));
+    const witnesses = names.map(() => new Witness());
+    await Promise.all(names.map((name, i) => edge.channels.subscribe(name, witnesses[i]!)));
+    await redis.kill();
+    await redis.start();
+    await Promise.all(witnesses.map((witness) => witness.until(() => witness.gaps === 1)));
+    await edge.publish(...names.map((name) => liveEvent('1', name)));
+    await Promise.all(witnesses.map((witness) => witness.heard('1')));
+    expect(witnesses.flatMap(({ faults }) => faults)).toEqual([]);
+    await edge.channels.close();
+    expect(await edge.value('overloaded_total')).toBe(0);
+  });
+
   it('that hangs: publishing rejects in time, and nobody misses anything when it goes on', async () => {
     await using redis = await RedisService.start();
     await using both = await pair(standalone(redis.port));
