@@ -204,8 +204,14 @@ describe.skipIf(!available('redis-sentinel'))('a master and its replica', () => 
     // Without it the old master takes events for a moment longer than it is one.
     for (const node of sentinel.nodes) await sentinel.command(node, 'CONFIG', 'SET', 'min-replicas-to-write', 1);
     await using both = await pair(storeOf(sentinel));
-    const { publisher, witness } = both;
+    const { publisher, subscriber, witness } = both;
     let last = 0;
+    let newcomers = 0;
+    const newcomer = async (): Promise<void> => {
+      const name = { tenant: `newcomer-${++newcomers}`, type: 'Deal' };
+      const attached = await subscriber.channels.subscribe(name, new Witness()).catch(() => null);
+      if (attached) expect(publisher.channels.interested(name)).toBe(true);
+    };
     /** How many gaps had been told when an event had been taken. */
     const taken = new Map<string, number>();
     const publish = async (): Promise<void> => {
@@ -218,12 +224,16 @@ describe.skipIf(!available('redis-sentinel'))('a master and its replica', () => 
       await publish();
       let failing = true;
       const failover = sentinel.failover().finally(() => (failing = false));
+      const arriving = (async () => {
+        while (failing) await newcomer();
+      })();
       while (failing) await publish();
-      await failover;
+      await Promise.all([failover, arriving]);
       await witness.until(() => witness.gaps >= round);
       await publish();
       await witness.heard(`${last}`);
     }
+    expect(newcomers).toBeGreaterThan(2);
     expect(witness.faults).toEqual([]);
     expect(new Set(witness.ids).size).toBe(witness.ids.length);
     const heard = new Set(witness.ids);
