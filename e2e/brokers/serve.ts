@@ -9,6 +9,8 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 const SECRET = 'a secret of the tests of brokers, long enough';
 
 export type Served = {
+  /** kill -9; resolves when the process is gone. The folder stays, for the next process. */
+  kill(): Promise<void>;
   readonly addresses: Addresses;
   readonly folder: string;
   readonly token: string;
@@ -16,14 +18,17 @@ export type Served = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** `millrace serve --config FILE` in production mode, with one issuer and the brokers given. */
-export async function serve(brokers: readonly object[]): Promise<Served> {
-  const folder = temporaryFolder();
+export type Folder = { readonly path: string; remove(): void };
+
+/** `millrace serve --config FILE` in production mode, with one issuer and the brokers given. In the folder of one that died it goes on. */
+export async function serve(brokers: readonly object[], folder: Folder = temporaryFolder()): Promise<Served> {
   writeFileSync(join(folder.path, 'secret'), SECRET);
   const config = {
     port: 0,
     log: { level: 'warn' },
     drainWindow: 0,
+    // What comes while a client is away for a restart is caught up with, all of it.
+    channels: { historyCount: 10_000, historyBytes: '16 MiB' },
     access: { issuers: [{ issuer: 'tests', secretFile: 'secret' }] },
     brokers,
   };
@@ -52,6 +57,7 @@ export async function serve(brokers: readonly object[]): Promise<Served> {
     folder: folder.path,
     token,
     log: () => log,
+    kill: async () => void (child.kill('SIGKILL'), await exited),
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM');
       await exited;

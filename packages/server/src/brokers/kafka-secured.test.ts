@@ -12,6 +12,8 @@ import { sinkRecordOf } from './testing/records.ts';
 
 const USER = { name: 'millrace', password: 'a password, with a comma' };
 let kafka: KafkaService;
+/** The client tries again before it gives up. */
+const SLOW = { timeout: 120_000 };
 
 /** Appends one event and takes it in, all by the listener that the changes choose. */
 async function carries(changes: Pick<KafkaOptions, 'servers'> & Partial<KafkaOptions>): Promise<string | undefined> {
@@ -61,12 +63,12 @@ describe.skipIf(!available('kafka'))('kafka with credentials and TLS', () => {
     expect(await carries({ servers: kafka.saslAddresses, sasl: sasl('SCRAM-SHA-512') })).toBe('1');
   });
 
-  it('appends and consumes over TLS, and only with the authority that signed', async () => {
+  it('appends and consumes over TLS, and only with the authority that signed', SLOW, async () => {
     expect(await carries({ servers: kafka.tlsAddresses, tls: { ca: kafka.certificate?.ca ?? '' } })).toBe('1');
     await expect(carries({ servers: kafka.tlsAddresses, tls: {} })).rejects.toMatchObject({ code: 'BROKER_SETUP' });
   });
 
-  it('says at the start that the password is wrong, and does not say the password', async () => {
+  it('says at the start that the password is wrong, and does not say the password', SLOW, async () => {
     const refused = await carries({ servers: kafka.saslAddresses, sasl: sasl('PLAIN', 'not the one') }).catch((error: unknown) => error);
     expect(refused).toMatchObject({ code: 'BROKER_SETUP' });
     expect(String(refused)).not.toContain('not the one');

@@ -1,4 +1,4 @@
-import { Consumer, ListOffsetTimestamps, type MessagesStream } from '@platformatic/kafka';
+import { AuthenticationError, Consumer, ListOffsetTimestamps, type MessagesStream } from '@platformatic/kafka';
 import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
 import { type Clock, type Timer, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
@@ -209,8 +209,8 @@ export class KafkaSource implements EventSource {
     metrics.reconnects.inc({ group: this.name });
     logger.warn({ reason: describe(error), source: this.name, failures }, 'the session with Kafka ended; beginning another');
     if (!(error instanceof MillraceError)) {
-      // The first session decides whether the configuration can work at all.
-      if (failures >= 3) this.#opened.reject(this.#setupError(describe(error)));
+      // The first session decides whether the configuration can work at all. No wait makes a wrong password right.
+      if (failures >= 3 || isRefusal(error)) this.#opened.reject(this.#setupError(describe(error)));
       return;
     }
     this.#failure = error;
@@ -486,9 +486,17 @@ export class KafkaSource implements EventSource {
   }
 }
 
-/** The library wraps what the broker said; the innermost says most. */
+/** The library wraps what the broker said, several layers deep; the innermost says most. */
+function layersOf(error: unknown): readonly unknown[] {
+  const inner: unknown =
+    error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error instanceof Error ? error.cause : undefined;
+  return inner === undefined ? [error] : [error, ...layersOf(inner)];
+}
+
 function describe(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) return `${error.message} ${describe(error.errors[0])}`;
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause === undefined ? reasonOf(error) : `${reasonOf(error)} ${describe(cause)}`;
+  return layersOf(error).map(reasonOf).join(' ');
+}
+
+function isRefusal(error: unknown): boolean {
+  return layersOf(error).some((layer) => layer instanceof AuthenticationError);
 }

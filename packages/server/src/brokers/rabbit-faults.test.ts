@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Publisher } from 'rabbitmq-client';
+import { makeCertificate } from '../../../../tools/services/certificate.ts';
+import { freePorts } from '../../../../tools/services/ports.ts';
 import { RabbitService } from '../../../../tools/services/rabbitmq.ts';
 import { available, service } from '../../../../tools/services/shared.ts';
 import { systemClock } from '../kit/clock.ts';
@@ -18,6 +23,8 @@ let shared: string;
 let server: string;
 let stack: AsyncDisposableStack;
 let queue: string;
+/** Servers start and time out here. */
+const SLOW = { timeout: 120_000 };
 
 function rabbit(changes: Partial<RabbitQueue> = {}): RabbitOptions {
   return rabbitOptions(server, [{ name: queue, ...changes }]);
@@ -70,6 +77,22 @@ async function pullTexts(source: RabbitSource, count: number): Promise<string[]>
   return out;
 }
 
+async function securedRabbit(): Promise<AsyncDisposable & { readonly server: string; readonly ca: string }> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-certificate-'));
+  const { ca, certFile, keyFile } = await makeCertificate(folder);
+  const [port] = await freePorts(1);
+  const files = [`ssl_options.cacertfile = ${certFile}`, `ssl_options.certfile = ${certFile}`, `ssl_options.keyfile = ${keyFile}`];
+  const own = await RabbitService.start({ config: [`listeners.ssl.1 = 127.0.0.1:${port}`, ...files] });
+  return {
+    server: `127.0.0.1:${port}`,
+    ca,
+    async [Symbol.asyncDispose]() {
+      await own.stop();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
 describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topology', () => {
   beforeAll(async () => {
     shared = `127.0.0.1:${(await service('rabbitmq')).port}`;
@@ -82,7 +105,7 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
   afterEach(() => stack.disposeAsync());
 
   for (const kind of ['classic', 'quorum', 'stream'] as const) {
-    it(`${kind}: loses nothing when the broker is killed under load`, async () => {
+    it(`${kind}: loses nothing when the broker is killed under load`, SLOW, async () => {
       const own = await RabbitService.start();
       stack.defer(() => own.stop());
       server = `127.0.0.1:${own.port}`;
@@ -134,13 +157,15 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     expect([await pullTexts(one, 1), await pullTexts(two, 1)]).toEqual([['{"n":1}'], ['{"n":1}']]);
   });
 
-  it('routing and filtering: by pattern of the routing key, and by headers', async () => {
+  it('routing and filtering: by the routing key, by its pattern, and by headers', async () => {
     const exchange = `${queue}.topic`;
     const byHeader = `${queue}.headers`;
+    const byKey = `${queue}.direct`;
     const deals = await consume(
       rabbit({
         bindings: [
           { exchange, type: 'topic', routingKey: 'crm.*.changed', arguments: {} },
+          { exchange: byKey, type: 'direct', routingKey: 'deal', arguments: {} },
           { exchange: byHeader, type: 'headers', routingKey: '', arguments: { 'x-match': 'all', region: 'eu' } },
         ],
       }),
@@ -148,9 +173,11 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     const send = await publisher();
     await send.send({ exchange, routingKey: 'crm.deal.deleted' }, Buffer.from('no'));
     await send.send({ exchange, routingKey: 'crm.deal.changed' }, Buffer.from('pattern'));
+    await send.send({ exchange: byKey, routingKey: 'deal.x' }, Buffer.from('no'));
+    await send.send({ exchange: byKey, routingKey: 'deal' }, Buffer.from('key'));
     await send.send({ exchange: byHeader, headers: { region: 'us' } }, Buffer.from('no'));
     await send.send({ exchange: byHeader, headers: { region: 'eu' } }, Buffer.from('header'));
-    expect(await pullTexts(deals, 2)).toEqual(['pattern', 'header']);
+    expect(await pullTexts(deals, 3)).toEqual(['pattern', 'key', 'header']);
   });
 
   it('request/reply: the request goes by the queue, its correlation and reply address arrive as headers', async () => {
@@ -176,10 +203,39 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     expect(out[0]?.headers.has('content-encoding')).toBe(false);
   });
 
-  it('refuses to start where the dead-letter exchange is missing, since RabbitMQ would drop in silence', async () => {
+  it('refuses to start where the dead-letter exchange is missing, since RabbitMQ would drop in silence', SLOW, async () => {
     await expect(consume(rabbit({ deadLetterExchange: `${queue}.none` }))).rejects.toMatchObject({ code: 'BROKER_SETUP' });
     await expect(consume(rabbit({ declare: false }))).rejects.toMatchObject({ code: 'BROKER_SETUP' });
     await expect(consume({ ...rabbit(), password: 'wrong' })).rejects.toMatchObject({ code: 'BROKER_SETUP' });
+  });
+
+  it('consumes and appends over TLS, and only with the authority that signed', SLOW, async () => {
+    await using secured = await securedRabbit();
+    server = secured.server;
+    const withTls = (tls: RabbitOptions['tls']): RabbitOptions => ({ ...rabbit(), tls });
+    const source = await consume(withTls({ ca: secured.ca }));
+    const sink = new RabbitSink(withTls({ ca: secured.ca }), (await beside()).logger);
+    stack.defer(() => sink.close());
+    await sink.append([sinkRecordOf('1', 'k')]);
+    expect((await source.pull(1)).map(({ key }) => key)).toEqual(['k']);
+    await expect(consume(withTls({}))).rejects.toMatchObject({ code: 'BROKER_SETUP' });
+    await stack.disposeAsync();
+  });
+
+  it('has the broker put what it gives up into the exchange that the configuration names', async () => {
+    const exchange = `${queue}.dead`;
+    const letters = await consume(rabbit({ name: exchange, bindings: [{ exchange, type: 'fanout', routingKey: '', arguments: {} }] }));
+    const limited = rabbit({ deadLetterExchange: exchange, deliveryLimit: 1 });
+    const sink = new RabbitSink(limited, (await beside()).logger);
+    stack.defer(() => sink.close());
+    await sink.append([sinkRecordOf('1', 'k')]);
+    // Each consumer takes it and goes away without a word; RabbitMQ counts that as a delivery.
+    for (let i = 0; i < 2; i++) {
+      const source = await consume(limited);
+      await source.pull(1);
+      await source.close();
+    }
+    expect((await letters.pull(1)).map(({ key }) => key)).toEqual(['k']);
   });
 
   it('refuses what no queue would take', async () => {

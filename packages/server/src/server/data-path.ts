@@ -16,9 +16,9 @@ import { IngestWorker } from '../ingest/ingest-worker.ts';
 import { createIngestMetrics } from '../ingest/metrics.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Base } from './base.ts';
+import { createBrokers } from './brokers.ts';
 import type { Config } from './config.ts';
 import { serverErrors } from './errors.ts';
-import { createBrokers } from './brokers.ts';
 import type { Topics } from './graph.ts';
 
 export type DataPath = {

@@ -12,7 +12,7 @@ import type { OperationLimits } from '../supergraph/operation-document.ts';
 import type { ConnectionLimits } from '../transports/connections.ts';
 import type { GraphqlSseOptions } from '../transports/graphql-sse.ts';
 import type { GraphqlWsOptions } from '../transports/graphql-ws.ts';
-import type { Config, IssuerConfig } from './config.ts';
+import { type Config, type IssuerConfig, repeatsKnown } from './config.ts';
 
 /**
  * The configuration as each room wants it. Names differ where a person and a room look at the same thing from two sides; what is not
@@ -39,7 +39,10 @@ export function roomOptions(config: Config): RoomOptions {
   return { ...dataPath(config), ...clientSide(config), ...whoAndWhence(config) };
 }
 
-function dataPath({ broker, ingest, channels }: Config): Pick<RoomOptions, 'embeddedLog' | 'ingest' | 'channels' | 'redis'> {
+function dataPath({ broker, brokers, ingest, channels }: Config): Pick<RoomOptions, 'embeddedLog' | 'ingest' | 'channels' | 'redis'> {
+  const repeats = brokers.some(({ delivery }) => delivery === 'effectively-once')
+    ? { duplicateWindow: repeatsKnown(ingest.maxInFlight) }
+    : {};
   return {
     embeddedLog: {
       retention: {
@@ -62,8 +65,9 @@ function dataPath({ broker, ingest, channels }: Config): Pick<RoomOptions, 'embe
       maxAgeMs: channels.historyAge,
       lingerMs: channels.linger,
       maxTotalBytes: channels.totalBytes,
+      ...repeats,
     },
-    redis: channels.kind === 'redis' ? redisOptions(channels) : null,
+    redis: channels.kind === 'redis' ? { ...redisOptions(channels), ...repeats } : null,
   };
 }
 

@@ -1,4 +1,4 @@
-import { type LoadedConfig, explainConfig, loadConfig, maskedConfig } from '../../server/config.ts';
+import { type LoadedConfig, explainConfig, explainDelivery, loadConfig, maskedConfig } from '../../server/config.ts';
 import type { Command, Input, Io } from '../command.ts';
 import { EXIT } from '../exit-codes.ts';
 import { printJson, printLine, printTable } from '../print.ts';
@@ -8,7 +8,11 @@ export const configCommand: Command = {
   summary: 'Check the configuration, and say where each value comes from.',
   details: 'Loads what `millrace dev` (or, with --mode production, `millrace serve`) would load in this folder, and starts nothing.',
   flags: [
-    { name: 'explain', kind: 'boolean', doc: 'Show each value and where it came from. Secrets are masked.' },
+    {
+      name: 'explain',
+      kind: 'boolean',
+      doc: 'Show each value and where it came from, and what each source of events promises. Secrets are masked.',
+    },
     { name: 'config', kind: 'text', value: 'FILE', doc: 'The configuration file, instead of millrace.config.* in this folder.' },
   ],
   takesOptions: true,
@@ -29,12 +33,13 @@ export const configCommand: Command = {
 
 function print(loaded: LoadedConfig, input: Input, io: Io): void {
   const rows = explainConfig(loaded);
-  if (input.json) return printJson(io, input.has('explain') ? rows : maskedConfig(loaded));
+  const explained = [...rows, ...explainDelivery(loaded)];
+  if (input.json) return printJson(io, input.has('explain') ? explained : maskedConfig(loaded));
   if (input.has('explain'))
     return printTable(
       io,
       ['KEY', 'VALUE', 'FROM'],
-      rows.map(({ key, value, from }) => [key, value, from]),
+      explained.map(({ key, value, from }) => [key, value, from]),
     );
   const own = rows.filter(({ from }) => !from.startsWith('default')).length;
   printLine(

@@ -3,6 +3,7 @@ import { type LoadedConfig, loadConfig } from '../../server/config.ts';
 import { type Addresses, removeRuntimeFile, writeRuntimeFile } from '../../server/runtime-file.ts';
 import type { Input, Io } from '../command.ts';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
+import { keepAlive } from '../keep-alive.ts';
 import { namePort } from '../port-taken.ts';
 import { printJson } from '../print.ts';
 
@@ -34,10 +35,14 @@ export async function runServer(
 async function start({ config }: LoadedConfig) {
   // Imported late, so that `millrace token` need not load a planner and a database first.
   const { startServer } = await import('../../server/start-server.ts');
+  // Timers do not keep a process alive, and until a port listens nothing else may: it would end in the middle of waiting for a registry.
+  const alive = keepAlive();
   try {
     return await startServer(config);
   } catch (error) {
     throw namePort(error);
+  } finally {
+    alive.release();
   }
 }
 

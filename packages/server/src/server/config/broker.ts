@@ -60,6 +60,14 @@ export type BindingConfig = {
   readonly arguments: Readonly<Record<string, string | number | boolean>>;
 };
 
+/**
+ * Events of one channel among which a repeat is known, where a broker is to deliver effectively once. A crash may bring back everything that was out, and what
+ * was settled since the last commit; all of it may be of one channel.
+ */
+export function repeatsKnown(maxInFlight: number): number {
+  return Math.max(4_000, 4 * maxInFlight);
+}
+
 /** How one key is read, and what it is where it is absent; without `absent` it must be there. */
 type Field = { readonly kind: Kind<unknown>; readonly absent?: unknown; readonly secret?: boolean };
 

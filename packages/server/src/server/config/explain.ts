@@ -1,3 +1,4 @@
+import { type Delivery, repeatsKnown } from './broker.ts';
 import { type LoadedConfig, declaredOptions } from './load.ts';
 
 export type Explained = {
@@ -21,6 +22,28 @@ export function explainConfig({ config, origins }: LoadedConfig): Explained[] {
       flag: `--${flag}`,
     };
   });
+}
+
+/** What each source promises, after the values: no single value says it. */
+export function explainDelivery({ config, origins }: LoadedConfig): Explained[] {
+  const { env, flag } = declaredOptions.find(({ path }) => path === 'brokers')!;
+  const row = (source: string, value: string, from: string): Explained => ({
+    key: `delivery of ${source}`,
+    value,
+    from,
+    env,
+    flag: `--${flag}`,
+  });
+  const again = 'settled after its effect, delivered again after a crash';
+  const meaning: Readonly<Record<Delivery, string>> = {
+    'at-most-once': 'at-most-once: settled before it is handled; never twice, lost where the process dies with it',
+    'at-least-once': `at-least-once: ${again}; the channel drops a repeat that it remembers`,
+    'effectively-once': `effectively-once: ${again}; a repeat among the last ${repeatsKnown(config.ingest.maxInFlight)} events of its channel is dropped, after a restart too`,
+  };
+  return [
+    row('embedded', meaning['at-least-once'], 'built in'),
+    ...config.brokers.map(({ type, name, delivery }) => row(`${type}:${name}`, meaning[delivery], origins.get('brokers')!)),
+  ];
 }
 
 /** The configuration as JSON that may be shown: secrets replaced, issuers without their keys. */
