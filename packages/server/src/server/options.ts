@@ -13,7 +13,9 @@ const redisUrl: Kind<string> = {
   ...bareRedisUrl,
   read(raw) {
     const read = bareRedisUrl.read(raw);
-    return read.ok ? read : { ok: false, faults: read.faults.map((fault) => ({ ...fault, secret: String(raw).includes('@') })) };
+    return read.ok
+      ? read
+      : { ok: false, faults: read.faults.map((fault) => ({ ...fault, secret: typeof raw === 'string' && raw.includes('@') })) };
   },
 };
 const PORT = { min: 0, max: 65_535 };
