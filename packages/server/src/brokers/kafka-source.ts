@@ -152,9 +152,10 @@ export class KafkaSource implements EventSource {
   }
 
   async flush(): Promise<void> {
-    await this.#dead.settled();
     const late = (): Error => new MillraceError(brokersErrors.BROKER_UNAVAILABLE, `${this.name} takes no commit`);
-    await inTime(this.#waits, this.#options.patienceMs, this.#commitUntilClean(), late);
+    // Dead letters too: a full disk must not hold up the end of the process.
+    const settled = this.#dead.settled().then(() => this.#commitUntilClean());
+    await inTime(this.#waits, this.#options.patienceMs, settled, late);
   }
 
   async lag(): Promise<number> {

@@ -71,11 +71,13 @@ async function produce(sink: RabbitSink, from: number, count: number): Promise<v
 
 const texts = (records: readonly SourceRecord[]): string[] => records.map(({ value }) => Buffer.from(value ?? '').toString());
 
-async function pullTexts(source: RabbitSource, count: number): Promise<string[]> {
-  const out: string[] = [];
-  while (out.length < count) out.push(...texts(await source.pull(count - out.length)));
+async function pullAll(source: RabbitSource, count: number): Promise<SourceRecord[]> {
+  const out: SourceRecord[] = [];
+  while (out.length < count) out.push(...(await source.pull(count - out.length)));
   return out;
 }
+
+const pullTexts = async (source: RabbitSource, count: number): Promise<string[]> => texts(await pullAll(source, count));
 
 async function securedRabbit(): Promise<AsyncDisposable & { readonly server: string; readonly ca: string }> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-certificate-'));
@@ -229,6 +231,24 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     expect(await source.pull(1)).toHaveLength(1);
   });
 
+  it('reads a stream from its beginning that was deleted and made anew under its name', async () => {
+    const options = rabbit({ kind: 'stream' });
+    const source = await consume(options);
+    const sink = new RabbitSink(options, (await beside()).logger);
+    stack.defer(() => sink.close());
+    await produce(sink, 0, 30);
+    const before = await pullAll(source, 30);
+    for (const record of before) source.settle(record, { kind: 'done' });
+    await source.flush();
+    const connection = connectRabbit(options, 'operator', (await beside()).logger);
+    stack.defer(() => connection.close());
+    await connection.queueDelete({ queue });
+    await produce(sink, 30, 5);
+    expect(new Set(texts(await pullAll(source, 5)))).toEqual(
+      new Set(Array.from({ length: 5 }, (_, i) => JSON.stringify({ event_id: String(30 + i), pad: '' }))),
+    );
+  });
+
   it('refuses to start where the dead-letter exchange is missing, since RabbitMQ would drop in silence', SLOW, async () => {
     await expect(consume(rabbit({ deadLetterExchange: `${queue}.none` }))).rejects.toMatchObject({ code: 'BROKER_SETUP' });
     await expect(consume(rabbit({ declare: false }))).rejects.toMatchObject({ code: 'BROKER_SETUP' });
@@ -254,18 +274,20 @@ describe.skipIf(!available('rabbitmq'))('rabbitmq under faults and in every topo
     const limited = rabbit({ deadLetterExchange: exchange, deliveryLimit: 1 });
     const sink = new RabbitSink(limited, (await beside()).logger);
     stack.defer(() => sink.close());
+    const first = await consume(limited);
     await sink.append([sinkRecordOf('1', 'k')]);
     // Each consumer takes it and goes away without a word; RabbitMQ counts that as a delivery.
-    for (let i = 0; i < 2; i++) {
-      const source = await consume(limited);
-      await source.pull(1);
-      await source.close();
-    }
+    await first.pull(1);
+    await first.close();
+    const second = await consume(limited);
+    await second.pull(1);
+    await second.close();
     expect((await letters.pull(1)).map(({ key }) => key)).toEqual(['k']);
   });
 
   it('refuses what no queue would take', async () => {
     const options = rabbit({ publish: { exchange: 'amq.direct', routingKey: 'nobody' } });
+    await consume(options);
     const sink = new RabbitSink(options, (await beside()).logger);
     stack.defer(() => sink.close());
     await expect(sink.append([sinkRecordOf('1', 'k')])).rejects.toMatchObject({ code: 'BROKER_UNAVAILABLE' });

@@ -8,7 +8,6 @@ import { brokersErrors } from './errors.ts';
 import type { AppendResult, EventSink, SinkGuarantees, SinkRecord } from './event-sink.ts';
 import { inTime } from './patience.ts';
 import { type RabbitOptions, type RabbitQueue, connectRabbit, sentHeaders } from './rabbit-client.ts';
-import { declareQueue } from './rabbit-topology.ts';
 
 const MAX_BATCH = 500;
 /** Ms that the broker may take to be reached and to confirm a batch. The producer is told to come again then. */
@@ -16,7 +15,7 @@ const CONFIRM_MS = 10_000;
 
 type Message = { readonly queue: string; readonly envelope: Envelope; readonly body: Buffer };
 
-/** Publishes persistent messages with confirms and `mandatory`: what no queue took is refused, not lost. */
+/** Publishes persistent messages with confirms and `mandatory`: what no queue took is refused, not lost. The source beside it declares the queues. */
 export class RabbitSink implements EventSink {
   readonly guarantees: SinkGuarantees = { atomic: false, detectsDuplicates: false };
   readonly #rabbit: RabbitOptions;
@@ -26,6 +25,8 @@ export class RabbitSink implements EventSink {
   readonly #calls: AppendQueue;
   #connection: Connection | null = null;
   #channel: Channel | null = null;
+  /** Queues that are known to take messages, for as long as the channel lives. */
+  readonly #seen = new Set<string>();
   #returned = 0;
 
   constructor(rabbit: RabbitOptions, logger: Logger, maxPending = 20_000, clock: Clock = systemClock) {
@@ -52,6 +53,7 @@ export class RabbitSink implements EventSink {
     this.#connection?.unsafeDestroy();
     this.#connection = null;
     this.#channel = null;
+    this.#seen.clear();
   }
 
   async #send(records: readonly SinkRecord[]): Promise<readonly AppendResult[]> {
@@ -78,7 +80,15 @@ export class RabbitSink implements EventSink {
 
   async #publish(messages: readonly Message[]): Promise<void> {
     const channel = await this.#open();
-    await Promise.all(messages.map(({ envelope, body }) => channel.basicPublish(envelope, body)));
+    const unseen = [...new Set(messages.map(({ queue }) => queue))].filter((queue) => !this.#seen.has(queue));
+    // A queue whose node is starting says so to this, at once; what is published to it would be waited for in vain.
+    for (const queue of unseen) await channel.queueDeclare({ queue, passive: true });
+    // One that has no leader yet drops what comes before it has one, and takes what comes after: its first alone finds out.
+    const first = new Set(unseen.map((queue) => messages.find((message) => message.queue === queue)));
+    for (const message of first) if (message) await channel.basicPublish(message.envelope, message.body);
+    for (const queue of unseen) this.#seen.add(queue);
+    const rest = messages.filter((message) => !first.has(message));
+    await Promise.all(rest.map(({ envelope, body }) => channel.basicPublish(envelope, body)));
   }
 
   #message(record: SinkRecord): Message {
@@ -102,8 +112,8 @@ export class RabbitSink implements EventSink {
 
   async #open(): Promise<Channel> {
     if (this.#channel?.active) return this.#channel;
+    this.#seen.clear();
     this.#connection ??= connectRabbit(this.#rabbit, 'sink', this.#logger);
-    for (const queue of this.#queues.values()) await declareQueue(this.#connection, queue);
     const channel = await this.#connection.acquire();
     await channel.confirmSelect();
     channel.on('basic.return', () => (this.#returned += 1));

@@ -138,8 +138,6 @@ export class RabbitSource implements EventSource {
 
   /** AMQP answers no acknowledgement; but it does things in order, so that the answer to a question behind it tells that it was taken. */
   async flush(): Promise<void> {
-    await this.#dead.settled();
-    this.#writeStreams();
     const late = (): Error => new Error(`no answer within ${this.#options.patienceMs} ms`);
     try {
       await inTime(this.#waits, this.#options.patienceMs, this.#askAll(), late);
@@ -148,7 +146,10 @@ export class RabbitSource implements EventSource {
     }
   }
 
+  /** Dead letters first, within the same time: a full disk must not hold up the end of the process. */
   async #askAll(): Promise<void> {
+    await this.#dead.settled();
+    this.#writeStreams();
     for (const { channel, queue } of this.#readers.values())
       if (channel.active) await channel.queueDeclare({ queue: queue.name, passive: true });
   }
@@ -223,7 +224,9 @@ export class RabbitSource implements EventSource {
   async #read(queue: RabbitQueue): Promise<Reader> {
     const connection = this.#connection;
     if (connection === null) throw new Error('not open');
-    await declareQueue(connection, queue);
+    const found = await declareQueue(connection, queue);
+    // What is remembered of the one before would pass for read.
+    if (found === 'made') this.#deps.ledger.write([{ source: this.name, place: queue.name, entry: null }]);
     const channel = await connection.acquire();
     try {
       return await this.#consume(queue, channel);

@@ -7,7 +7,27 @@ import type { RabbitQueue } from './rabbit-client.ts';
  * Declares what a queue needs, or makes sure that it is there. On a channel of its own: a refusal closes the channel.
  * Throws BROKER_SETUP where the dead-letter exchange is missing (RabbitMQ would drop what it gives up, silently) or a declaration is refused.
  */
-export async function declareQueue(connection: Connection, queue: RabbitQueue): Promise<void> {
+export async function declareQueue(connection: Connection, queue: RabbitQueue): Promise<'there' | 'made'> {
+  const found = queue.kind === 'stream' && queue.declare ? await look(connection, queue.name) : 'there';
+  await declare(connection, queue);
+  return found;
+}
+
+/** Whether a stream is about to be made: its offsets begin at 0. On a channel of its own, which a missing queue closes. */
+async function look(connection: Connection, queue: string): Promise<'there' | 'made'> {
+  const channel = await connection.acquire();
+  try {
+    await channel.queueDeclare({ queue, passive: true });
+    return 'there';
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code !== 'NOT_FOUND' || /is down or inaccessible/.test(reasonOf(error))) throw error;
+    return 'made';
+  } finally {
+    await channel.close().catch(() => {});
+  }
+}
+
+async function declare(connection: Connection, queue: RabbitQueue): Promise<void> {
   const channel = await connection.acquire();
   try {
     if (queue.deadLetterExchange !== null) await mustExist(channel, queue, queue.deadLetterExchange);
