@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { between, type Chance, chanceOf } from './chance.ts';
+import { type Chance, chanceOf } from './chance.ts';
 import type { Verdict } from './oracle.ts';
 import { Producer } from './producer.ts';
 import type { Site, Topology } from './site.ts';
@@ -223,9 +223,4 @@ class Load {
       faults,
     };
   }
-}
-
-/** Ms from `low` to `high` that the seed chooses. */
-export function pause(chance: Chance, low: number, high: number): Promise<void> {
-  return sleep(between(chance, low, high));
 }
