@@ -23,21 +23,25 @@ export type NodeOptions = {
   readonly folder: string;
   readonly data?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** What stands in the configuration file. */
+  readonly config?: object;
 };
 
 const CLOCK_JUMP = fileURLToPath(new URL('clock-jump.ts', import.meta.url));
 
 /** Resolves when it runs and knows the schema. */
-export async function startNode({ name, folder, data = join(folder, `${name}-data`), env = {} }: NodeOptions): Promise<Node> {
+export async function startNode({ name, folder, data = join(folder, `${name}-data`), env = {}, config }: NodeOptions): Promise<Node> {
   await using opening = new AsyncDisposableStack();
   const [port, registryPort, adminPort] = (await freePorts(3)) as [number, number, number];
   const ports = ['--port', port, '--registry-port', registryPort, '--admin-port', adminPort].map(String);
   const clock = join(folder, `${name}-clock`);
+  const configFile = join(folder, `${name}.config.json`);
+  if (config) writeFileSync(configFile, JSON.stringify(config));
   const server = new Server({
     name,
     folder,
     nodeArgs: ['--import', CLOCK_JUMP],
-    args: ['dev', '--json', '--data', data, ...ports],
+    args: ['dev', '--json', '--data', data, ...ports, ...(config ? ['--config', configFile] : [])],
     env: { ...env, CHAOS_CLOCK: clock },
   });
   opening.defer(() => server.kill());

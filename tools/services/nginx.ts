@@ -11,6 +11,8 @@ export type NginxOptions = {
   readonly http: (port: number, folder: string) => string;
   /** What stands in `events { }`. */
   readonly events?: string;
+  /** What stands outside of all blocks. */
+  readonly main?: string;
 };
 
 export const nginxNeed = (): Need | null => programNeed('nginx', 'nginx');
@@ -35,6 +37,11 @@ export class NginxService extends SingleServer {
     this.url = url;
   }
 
+  /** `nginx -s reload`: new workers take over, the old ones keep what they have until it closes. */
+  reload(): void {
+    this.process.signal('SIGHUP');
+  }
+
   static start(options: NginxOptions): Promise<NginxService> {
     const folder = makeFolder('nginx');
     return startIn(folder, async () => {
@@ -45,10 +52,10 @@ export class NginxService extends SingleServer {
   }
 }
 
-function writeConfiguration(folder: string, port: number, { http, events = '' }: NginxOptions): void {
+function writeConfiguration(folder: string, port: number, { http, events = '', main: further = '' }: NginxOptions): void {
   mkdirSync(join(folder, 'temporary'));
   const paths = TEMPORARY.map((name) => `  ${name}_temp_path ${join(folder, 'temporary', name)};`).join('\n');
-  const main = [`daemon off;`, `pid ${join(folder, 'nginx.pid')};`, `error_log ${join(folder, 'error.log')};`];
+  const main = [`daemon off;`, `pid ${join(folder, 'nginx.pid')};`, `error_log ${join(folder, 'error.log')};`, further];
   // As root the workers would become www-data, which may not enter our folder.
   if (process.getuid?.() === 0) main.unshift('user root;');
   const config = `${main.join('\n')}\nevents { ${events} }\nhttp {\n${paths}\n  access_log off;\n${http(port, folder)}\n}\n`;

@@ -27,7 +27,7 @@ export class SourceFile {
 
   /** Tests, and what only tests use. */
   get isTest(): boolean {
-    return /(\.test\.tsx?$|conformance\.ts$|\/(testing|test|fakes?)\/|\/(test-[\w-]+|fakes?(-[\w-]+)?|stand-in[\w-]*|arbitraries|naive-matcher|fixtures?(-[\w-]+)?|testing)\.ts$|^e2e\/)/.test(
+    return /(\.test\.tsx?$|conformance\.ts$|\/(testing|test|fakes?)\/|\/(test-[\w-]+|fakes?(-[\w-]+)?|stand-in[\w-]*|arbitraries|naive-matcher|fixtures?(-[\w-]+)?|testing)\.ts$|^(e2e|chaos)\/)/.test(
       this.path,
     );
   }

@@ -87,27 +87,33 @@ export class RedisConnection {
   }
 
   /** Synchronous up to the socket: commands leave in the order of the calls. */
-  async send(command: readonly string[]): Promise<Reply> {
-    const { metrics, clock } = this.#deps;
+  send(command: readonly string[]): Promise<Reply> {
     let bytes = 0;
     for (const word of command) bytes += word.length;
+    return this.#await(bytes, () => this.#client.sendCommand<Reply>(command));
+  }
+
+  subscribe(channel: string, onMessage: (text: string) => void): Promise<void> {
+    return this.#await(channel.length, () => this.#client.sSubscribe(channel, onMessage));
+  }
+
+  async #await<T>(bytes: number, ask: () => Promise<T>): Promise<T> {
+    const { metrics, clock } = this.#deps;
+    const { maxQueuedCommands, maxQueuedBytes } = this.#options;
     if (this.#ended) throw new Error('the connection is closed');
-    if (this.#queued >= this.#options.maxQueuedCommands || this.#queuedBytes + bytes > this.#options.maxQueuedBytes) {
+    // One alone may be larger than the bound: it would never be sent otherwise.
+    if (this.#queued >= maxQueuedCommands || (this.#queued > 0 && this.#queuedBytes + bytes > maxQueuedBytes)) {
       metrics.overloaded.inc();
       throw new MillraceError(channelsErrors.CHANNELS_OVERLOADED, `${this.#queued} commands wait for Redis's answer`);
     }
     if (this.#queued === 0) this.#watch(clock.monotonic());
     this.#count(1, bytes);
     try {
-      return await this.#client.sendCommand<Reply>(command);
+      return await ask();
     } finally {
       this.#answeredAt = clock.monotonic();
       this.#count(-1, -bytes);
     }
-  }
-
-  async subscribe(channel: string, onMessage: (text: string) => void): Promise<void> {
-    await this.#client.sSubscribe(channel, onMessage);
   }
 
   async unsubscribe(channel: string): Promise<void> {

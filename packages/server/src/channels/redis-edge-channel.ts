@@ -26,8 +26,8 @@ export type EdgeChannelPorts = {
   fault(thrown: unknown): void;
 };
 
-/** Epochs that were left, whose offsets are remembered. */
-const LEFT_EPOCHS = 8;
+/** Other epochs whose offsets are remembered. */
+const MAX_EPOCHS = 8;
 
 type Attached = { readonly listener: ChannelListener; closed: boolean };
 
@@ -46,9 +46,10 @@ export class EdgeChannel {
   #listeners: readonly Attached[] = [];
   #epoch: string | null = null;
   #offset = 0;
-  /** The highest offset known of the epoch; of another epoch where `#foreign` says so. */
+  /** The highest offset known of the epoch. */
   #known = 0;
-  #foreign: { readonly epoch: string; readonly offset: number } | null = null;
+  /** The same of other epochs. */
+  readonly #foreign = new Map<string, number>();
   /** Up to where epochs that were left have been fanned out: while a master is replaced, the old one may answer once more. */
   readonly #left = new Map<string, number>();
   #attachWanted = true;
@@ -116,7 +117,7 @@ export class EdgeChannel {
   accept(part: ChannelPart): void {
     const last = part.first + part.payloads.length - 1;
     if (part.epoch !== this.#epoch) {
-      this.#foreign = { epoch: part.epoch, offset: last };
+      remember(this.#foreign, part.epoch, Math.max(last, this.#foreign.get(part.epoch) ?? 0));
       // While the channel is being attached the answer will tell which epoch counts.
       if (this.#epoch !== null) this.reattach();
       return;
@@ -176,8 +177,8 @@ export class EdgeChannel {
   #begin(top: Position): void {
     this.#epoch = top.epoch;
     this.#offset = top.offset;
-    this.#known = Math.max(top.offset, this.#foreign?.epoch === top.epoch ? this.#foreign.offset : 0);
-    this.#foreign = null;
+    this.#known = Math.max(top.offset, this.#foreign.get(top.epoch) ?? 0);
+    this.#foreign.clear();
   }
 
   /** Everything that the new epoch still has, and that has not been fanned out, follows the gap. */
@@ -197,8 +198,7 @@ export class EdgeChannel {
 
   #leave(): void {
     if (this.#epoch === null) return;
-    this.#left.set(this.#epoch, this.#offset);
-    for (const epoch of this.#left.keys()) if (this.#left.size > LEFT_EPOCHS) this.#left.delete(epoch);
+    remember(this.#left, this.#epoch, this.#offset);
   }
 
   async #refill(): Promise<void> {
@@ -252,4 +252,10 @@ export class EdgeChannel {
       }
     }
   }
+}
+
+function remember(offsets: Map<string, number>, epoch: string, offset: number): void {
+  offsets.delete(epoch);
+  offsets.set(epoch, offset);
+  for (const oldest of offsets.keys()) if (offsets.size > MAX_EPOCHS) offsets.delete(oldest);
 }

@@ -10,6 +10,7 @@ import type { PartitionNames } from './redis-names.ts';
 import type { RedisChannelsOptions } from './redis-options.ts';
 import type { AttachReply, RedisStoreCalls } from './redis-calls.ts';
 import type { RedisSubscriptions, Subscriber } from './redis-subscriptions.ts';
+import { Turns } from './redis-turns.ts';
 
 export type EdgeDeps = {
   readonly clock: Clock;
@@ -24,6 +25,8 @@ export type EdgeDeps = {
 const RETRY_MS = 200;
 /** Times that one attachment asks whether publishers know by now; each time one of their leases has run out. */
 const MAX_ASKS = 20;
+/** Channels that ask Redis something at one time. */
+const MAX_ASKING = 32;
 /** What watchers have said, kept in case their answer is faster than the question's. */
 const MAX_SEEN = 1_000;
 
@@ -39,11 +42,14 @@ export class EdgePartition implements Subscriber {
   readonly #channels = new Map<string, EdgeChannel>();
   readonly #seen = new Map<string, number>();
   readonly #ports: EdgeChannelPorts;
+  readonly #turns = new Turns(MAX_ASKING);
   #waiting = new Set<() => void>();
   #subscribed = false;
   #run: string | null = null;
-  /** The last message heard on this subscription; null where none was and Redis has not been asked. */
+  /** The number up to which everything has been heard or compared; null before Redis has been asked on this subscription. */
   #seq: number | null = null;
+  /** Heard while `#seq` is null. */
+  #early: { readonly first: number; last: number; whole: boolean } | null = null;
   /** What Redis had at the last look and had not arrived. */
   #due: { readonly seq: number; readonly since: number } | null = null;
   #resyncing: Promise<void> | null = null;
@@ -95,7 +101,7 @@ export class EdgePartition implements Subscriber {
   /** Never rejects: what Redis does not hear of runs out by itself. */
   async release(channel: EdgeChannel): Promise<void> {
     try {
-      await this.#deps.calls.release(this.partition, channel.wire);
+      await this.#turns.take(() => this.#deps.calls.release(this.partition, channel.wire));
     } catch (error) {
       this.#deps.logger.debug({ reason: reasonOf(error) }, 'a channel could not be released; its hold runs out');
     }
@@ -112,25 +118,44 @@ export class EdgePartition implements Subscriber {
 
   onSubscribed(): void {
     this.#subscribed = true;
-    this.#seq = null;
+    this.#forgetNumbers();
     this.#wakeWaiting();
     void this.#resync('subscribed');
   }
 
   onLost(): void {
     this.#subscribed = false;
+    this.#forgetNumbers();
+  }
+
+  #forgetNumbers(): void {
     this.#seq = null;
+    this.#early = null;
     this.#due = null;
   }
 
   #onEvents({ run, seq, parts }: Extract<EventsMessage, { kind: 'events' }>): void {
-    const missed = this.#run === run && this.#seq !== null && seq > this.#seq + 1;
     const changed = this.#run !== null && this.#run !== run;
-    if (!changed) this.#seq = Math.max(this.#seq ?? 0, seq);
+    const missed = !changed && !this.#number(seq);
     if (this.#due && (this.#seq ?? 0) >= this.#due.seq) this.#due = null;
     for (const part of parts) this.#channels.get(part.name)?.accept(part);
     if (changed) void this.#resync('run');
     else if (missed) this.#lost();
+  }
+
+  /** False where a message before this one has not been heard. */
+  #number(seq: number): boolean {
+    if (this.#seq !== null) {
+      const follows = seq <= this.#seq + 1;
+      this.#seq = Math.max(this.#seq, seq);
+      return follows;
+    }
+    if (this.#early === null) this.#early = { first: seq, last: seq, whole: true };
+    else {
+      this.#early.whole &&= seq === this.#early.last + 1;
+      this.#early.last = seq;
+    }
+    return true;
   }
 
   /** A connection that has lost a message may be subscribed to nothing any more. */
@@ -144,13 +169,13 @@ export class EdgePartition implements Subscriber {
 
   /** Compares with Redis where it stands, and renews what is held when that is due. Rejects where Redis is away. */
   async check(): Promise<void> {
-    if (this.#channels.size === 0 || !this.#subscribed) return;
+    if (this.#channels.size === 0 || !this.#subscribed || this.#resyncing) return;
     const due = this.#due;
     const { run, seq } = await this.#deps.calls.beat(this.partition);
-    if (!this.#subscribed) return;
-    if (this.#run !== run) return this.#resync('run');
-    if (due && (this.#seq ?? 0) < due.seq) return this.#lost();
-    if (seq > (this.#seq ?? 0)) this.#due ??= { seq, since: this.#deps.clock.monotonic() };
+    if (!this.#subscribed || this.#resyncing) return;
+    if (this.#run !== run || this.#seq === null) return this.#resync('run');
+    if (due && this.#seq < due.seq) return this.#lost();
+    if (seq > this.#seq) this.#due ??= { seq, since: this.#deps.clock.monotonic() };
     if (this.#deps.clock.monotonic() - this.#heldAt >= this.#options.holdMs / 3) await this.#hold();
   }
 
@@ -176,18 +201,27 @@ export class EdgePartition implements Subscriber {
       try {
         const { run, seq } = await this.#deps.calls.beat(this.partition);
         // A number of another run says nothing about this one.
-        if (this.#run !== run) this.#seq = null;
+        if (this.#run !== run) this.#forgetNumbers();
         this.#run = run;
         await this.#hold();
-        // What came before was compared, what came after is heard.
-        this.#seq = Math.max(this.#seq ?? 0, seq);
-        if (this.#due && this.#seq >= this.#due.seq) this.#due = null;
+        if (!this.#subscribed) return;
+        if (!this.#comparedUpTo(seq)) this.#resyncAgain = true;
       } catch (error) {
         this.#deps.logger.debug({ partition: this.partition.number, reason: reasonOf(error) }, 'a partition could not be compared');
         this.#run = null;
         return;
       }
     } while (this.#resyncAgain);
+  }
+
+  /** What came up to `seq` has been compared; what came after must have been heard without a hole, or all is compared once more. */
+  #comparedUpTo(seq: number): boolean {
+    const early = this.#early;
+    this.#early = null;
+    const whole = early === null || (early.whole && early.first <= seq + 1);
+    if (whole) this.#seq = Math.max(this.#seq ?? 0, seq, early?.last ?? 0);
+    if (this.#due && (this.#seq ?? 0) >= this.#due.seq) this.#due = null;
+    return whole;
   }
 
   async #hold(): Promise<void> {
@@ -208,12 +242,16 @@ export class EdgePartition implements Subscriber {
       attach: (channel) => this.#attach(channel),
       refill: async ({ name, wire }, after): Promise<RefillPage> => {
         const { refillEvents, refillBytes } = this.#options;
-        const { top, missed, from, payloads } = await calls.history(this.partition, wire, after, refillEvents, refillBytes);
+        const { top, missed, from, payloads } = await this.#turns.take(() =>
+          calls.history(this.partition, wire, after, refillEvents, refillBytes),
+        );
         return { top, missed, from, events: payloads.map((payload, i) => this.#decode(payload, name, top.epoch, from + i)) };
       },
       decode: ({ payloads, first, epoch }: ChannelPart, name, from) =>
         payloads.slice(from - first).map((payload, i) => this.#decode(payload, name, epoch, from + i)),
       later: (channel, error) => {
+        // The comparison after the next subscription finds it.
+        if (!this.#subscribed) return;
         logger.debug({ reason: reasonOf(error) }, 'a channel could not be brought up to date; it is tried again');
         clock.after(RETRY_MS, () => channel.wake());
       },
@@ -241,7 +279,7 @@ export class EdgePartition implements Subscriber {
     let first: Position | null = null;
     for (let asks = 0; asks < MAX_ASKS; asks++) {
       if (!this.#subscribed) throw new MillraceError(channelsErrors.CHANNELS_AWAY, 'Redis cannot be subscribed to at the moment');
-      const reply = await this.#deps.calls.attach(this.partition, wire);
+      const reply = await this.#turns.take(() => this.#deps.calls.attach(this.partition, wire));
       // Whoever waits for the others hears what was published meanwhile by those who know.
       if (first?.epoch !== reply.top.epoch) first = reply.top;
       if (await this.#everybodyKnows(reply)) return { from: first, top: reply.top.offset };

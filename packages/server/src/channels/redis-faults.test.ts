@@ -82,6 +82,23 @@ describe.skipIf(!available('redis'))('one Redis', () => {
     expect(witness.faults).toEqual([]);
   });
 
+  it('that starts again while an edge serves thousands of channels: all come back, without standing before the events', async () => {
+    await using redis = await RedisService.start();
+    const store = standalone(redis.port);
+    await using edge = await RedisProcess.start({ store, keyPrefix: 'millrace', maxQueuedCommands: 300 });
+    const names = Array.from({ length: 2_000 }, (_, i) => ({ tenant: `t${i}`, type: 'Deal' }));
+    const witnesses = names.map(() => new Witness());
+    await Promise.all(names.map((name, i) => edge.channels.subscribe(name, witnesses[i]!)));
+    await redis.kill();
+    await redis.start();
+    await Promise.all(witnesses.map((witness) => witness.until(() => witness.gaps === 1)));
+    await edge.publish(...names.map((name) => liveEvent('1', name)));
+    await Promise.all(witnesses.map((witness) => witness.heard('1')));
+    expect(witnesses.flatMap(({ faults }) => faults)).toEqual([]);
+    await edge.channels.close();
+    expect(await edge.value('overloaded_total')).toBe(0);
+  });
+
   it('that hangs: publishing rejects in time, and nobody misses anything when it goes on', async () => {
     await using redis = await RedisService.start();
     await using both = await pair(standalone(redis.port));
@@ -187,8 +204,14 @@ describe.skipIf(!available('redis-sentinel'))('a master and its replica', () => 
     // Without it the old master takes events for a moment longer than it is one.
     for (const node of sentinel.nodes) await sentinel.command(node, 'CONFIG', 'SET', 'min-replicas-to-write', 1);
     await using both = await pair(storeOf(sentinel));
-    const { publisher, witness } = both;
+    const { publisher, subscriber, witness } = both;
     let last = 0;
+    let newcomers = 0;
+    const newcomer = async (): Promise<void> => {
+      const name = { tenant: `newcomer-${++newcomers}`, type: 'Deal' };
+      const attached = await subscriber.channels.subscribe(name, new Witness()).catch(() => null);
+      if (attached) expect(publisher.channels.interested(name)).toBe(true);
+    };
     /** How many gaps had been told when an event had been taken. */
     const taken = new Map<string, number>();
     const publish = async (): Promise<void> => {
@@ -201,12 +224,16 @@ describe.skipIf(!available('redis-sentinel'))('a master and its replica', () => 
       await publish();
       let failing = true;
       const failover = sentinel.failover().finally(() => (failing = false));
+      const arriving = (async () => {
+        while (failing) await newcomer();
+      })();
       while (failing) await publish();
-      await failover;
+      await Promise.all([failover, arriving]);
       await witness.until(() => witness.gaps >= round);
       await publish();
       await witness.heard(`${last}`);
     }
+    expect(newcomers).toBeGreaterThan(2);
     expect(witness.faults).toEqual([]);
     expect(new Set(witness.ids).size).toBe(witness.ids.length);
     const heard = new Set(witness.ids);

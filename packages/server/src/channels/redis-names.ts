@@ -15,7 +15,7 @@ export type PartitionNames = {
   readonly nameAt: number;
 };
 
-/** What stands in the keys for (tenant, type): readable, and different for different names whatever characters they have. */
+/** What stands in the keys for (tenant, type): readable, and different for different tenants whatever characters they have; types are GraphQL names. */
 export function wireName({ tenant, type }: ChannelName): string {
   // Escaped: a name in a message ends at a tab or a line break, and a lone surrogate has no UTF-8 of its own.
   return `${type}:${JSON.stringify(tenant).slice(1, -1)}`;

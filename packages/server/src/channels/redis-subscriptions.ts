@@ -140,7 +140,8 @@ export class RedisSubscriptions {
     if (this.#links.get(link.key) !== link) return;
     this.#links.delete(link.key);
     if (this.#closed) return;
-    this.#logger.warn({ server: link.key, reason }, 'subscriptions to Redis were lost; they are made again');
+    // A server that is away is tried ten times a second.
+    if (link.connection) this.#logger.warn({ server: link.key, reason }, 'subscriptions to Redis were lost; they are made again');
     for (const entry of this.#entries.values()) if (entry.link === link) this.#unplace(entry, false);
     this.#again(true);
   }

@@ -4,7 +4,7 @@ import { RedisConnection, type ConnectionDeps, type ConnectionOptions, type Repl
 import type { RedisAddress, RedisStore } from './redis-options.ts';
 
 /**
- * PORT. Which server is the master of a slot, as far as is known. It may be wrong at any time: servers say so themselves (MOVED,
+ * Which server is the master of a slot, as far as is known. It may be wrong at any time: servers say so themselves (MOVED,
  * READONLY), and then `refresh` finds out.
  */
 export interface Topology {

@@ -88,8 +88,10 @@ export class PartitionWatch implements Subscriber {
       const reply = await calls.watch(this.partition, seen, tell);
       if (!this.#subscribed) return picture.forget();
       if (reply.kind === 'read') picture.read(reply.run, reply.version, reply.names, leaseEnd);
-      else if (reply.kind === 'kept') picture.renewed(reply.version, leaseEnd);
-      else picture.forget();
+      else if (reply.kind === 'kept') {
+        // Notes are not heard any more: the subscription is made again, and the picture read.
+        if (!picture.renewed(reply.version, leaseEnd)) this.#deps.subscriptions.distrust(this.channel);
+      } else picture.forget();
     } catch (error) {
       if (!seen) picture.forget();
       logger.debug({ partition: this.partition.number, reason: reasonOf(error) }, 'the picture of who is listened to could not be renewed');

@@ -64,6 +64,7 @@ export class RedisChannels implements Channels {
   readonly #edges: readonly EdgePartition[];
   readonly #watches: readonly PartitionWatch[];
   #timer: Timer | null = null;
+  #away = false;
   #closed = false;
 
   private constructor(options: RedisChannelsOptions, deps: RedisChannelsDeps) {
@@ -212,8 +213,9 @@ export class RedisChannels implements Channels {
     if (this.#options.store.kind === 'sentinel') await this.#nodes.refresh().catch(() => {});
     if (this.#closed) return;
     this.#subscriptions.reconcile();
-    const looks = [...this.#watches.map((watch) => watch.renew()), ...this.#edges.map((edge) => this.#look(edge))];
-    await Promise.all(looks);
+    const looks = this.#edges.map((edge) => this.#look(edge));
+    await Promise.all(this.#watches.map((watch) => watch.renew()));
+    this.#tell((await Promise.all(looks)).find((reason) => reason !== null) ?? null);
     const lagMs = this.#edges.reduce((most, { lagMs: lag }) => Math.max(most, lag), 0);
     this.#redisMetrics.lag.set(lagMs / 1_000);
     this.#redisMetrics.interesting.set(this.#watches.reduce((sum, { picture }) => sum + picture.size, 0));
@@ -221,12 +223,22 @@ export class RedisChannels implements Channels {
     this.#metrics.channels.set(this.#edges.reduce((sum, { size }) => sum + size, 0));
   }
 
-  async #look(edge: EdgePartition): Promise<void> {
+  /** Null, or why it could not be asked. */
+  async #look(edge: EdgePartition): Promise<string | null> {
     try {
       await edge.check();
+      return null;
     } catch (error) {
-      this.#logger.warn({ partition: edge.partition.number, reason: reasonOf(error) }, 'Redis could not be asked where a partition stands');
+      return reasonOf(error);
     }
+  }
+
+  /** Once when it begins and once when it is over, not for every partition and every second. */
+  #tell(reason: string | null): void {
+    if (this.#away === (reason !== null)) return;
+    this.#away = reason !== null;
+    if (reason === null) this.#logger.info('Redis answers again');
+    else this.#logger.warn({ reason }, 'Redis does not answer; subscribers wait, and what cannot be published is tried again');
   }
 
   #edgeOf(wire: string): EdgePartition {

@@ -16,6 +16,7 @@ import { type GraphqlSseTransport, createGraphqlSse } from '../transports/graphq
 import { type GraphqlWsTransport, createGraphqlWs } from '../transports/graphql-ws.ts';
 import { createTransportsMetrics } from '../transports/metrics.ts';
 import type { Base } from './base.ts';
+import { clientAddresses } from './client-address.ts';
 import { consoleFolder } from './console-folder.ts';
 import { cursorKeys } from './cursor-keys.ts';
 import { sendElsewhere } from './roles.ts';
@@ -80,7 +81,8 @@ function openEdge(base: Base, shared: Shared, generations: ManagedGenerations, c
   const connections = new Connections(transportsMetrics, { ...CONNECTION_LIMITS, ...rooms.connections });
   const wheel = new Wheel(clock);
   closing.defer(() => wheel.close());
-  const deps = { host: sessions, connections, origins, wheel, clock, metrics: transportsMetrics, log };
+  const addressOf = clientAddresses(config.transports.trustedProxies);
+  const deps = { host: sessions, connections, origins, wheel, clock, metrics: transportsMetrics, log, addressOf };
   const ws = createGraphqlWs(deps, rooms.graphqlWs);
   const identify = (authorization: string | undefined) => authenticator.authenticate(authorization);
   const sse = createGraphqlSse({ ...deps, identify, bodies, random }, rooms.graphqlSse);

@@ -1,14 +1,24 @@
 import { type Values, option } from './config/declare.ts';
+import { parseNetwork } from './client-address.ts';
 import { type BrokerConfig, broker } from './config/broker.ts';
 import { type IssuerConfig, issuer } from './config/issuer.ts';
-import { boolean, choice, duration, integer, list, optional, size, text, url } from './config/kinds.ts';
+import { type Kind, boolean, choice, duration, integer, list, optional, size, text, url } from './config/kinds.ts';
 
-/** Without user and password: URLs are shown and logged. */
-const redisUrl = text(
+const bareRedisUrl = text(
   'redis://host:port or rediss://host:port, without user, password and path',
   (value) => /^rediss?:\/\/[^/@?#]+\/?$/.test(value) && URL.canParse(value),
   'url',
 );
+/** Without user and password: URLs are shown and logged. One that has them is not shown when it is refused either. */
+const redisUrl: Kind<string> = {
+  ...bareRedisUrl,
+  read(raw) {
+    const read = bareRedisUrl.read(raw);
+    return read.ok
+      ? read
+      : { ok: false, faults: read.faults.map((fault) => ({ ...fault, secret: typeof raw === 'string' && raw.includes('@') })) };
+  },
+};
 const PORT = { min: 0, max: 65_535 };
 const KIB = 1024;
 const MIB = 1_048_576;
@@ -302,6 +312,14 @@ export const options = {
     graphiql: option({ kind: boolean(), default: false, dev: true, doc: 'Whether browsers that open `/graphql` get the explorer.' }),
   },
   transports: {
+    trustedProxies: option({
+      kind: list(
+        text('an IP address or a network such as 10.0.0.0/8', (value) => parseNetwork(value) !== null),
+        100,
+      ),
+      default: [],
+      doc: 'Proxies whose `X-Forwarded-For` is believed, so that limits for each address count clients and not the proxy.',
+    }),
     allowedOrigins: option({
       kind: list(text('an origin such as https://app.example.com, or *')),
       default: [],

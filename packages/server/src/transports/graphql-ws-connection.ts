@@ -16,6 +16,9 @@ import type { Violation } from './websocket/frame-reader.ts';
 import { WebSocketConnection, type WebSocketShared } from './websocket/web-socket.ts';
 import { PING_FRAME } from './ws-frame.ts';
 
+/** Bytes of heap that a waiting frame takes beside its own: its buffer object and its link. An empty pong has two bytes and costs eighty times as much. */
+const PONG_OVERHEAD = 160;
+
 /** What all connections of a server share, so that each holds one reference instead of ten. */
 export type GraphqlWsShared = {
   readonly host: SessionHost;
@@ -187,9 +190,14 @@ export class GraphqlWsConnection extends WebSocketConnection implements Transpor
 
   /** Pongs are the only bytes that a client can ask for without a session's limits, so they have their own. */
   protected answerPing(frame: Buffer): void {
-    if (this.bufferedBytes() === 0) this.#pongBytes = 0;
-    this.#pongBytes += frame.length;
-    if (this.#pongBytes > this.#shared.options.maxPongBacklogBytes) return this.close(closeReasons.tooSlow);
+    const most = this.#shared.options.maxPongBacklogBytes;
+    const cost = frame.length + PONG_OVERHEAD;
+    // Many pings may come at once from a client that reads: what it takes now does not count.
+    if (this.#pongBytes + cost > most) this.flush();
+    // One alone may be larger than the bound, as its ping was: it must pass, or a client that reads would be told that it does not.
+    const waits = this.bufferedBytes() > 0;
+    this.#pongBytes = waits ? this.#pongBytes + cost : cost;
+    if (waits && this.#pongBytes > most) return this.close(closeReasons.tooSlow);
     this.send(frame);
   }
 

@@ -15,6 +15,7 @@ import { GraphqlWsConnection, type GraphqlWsShared } from './graphql-ws-connecti
 import { PROTOCOL_LIMITS, type ProtocolLimits } from './graphql-ws-protocol.ts';
 import type { TransportsMetrics } from './metrics.ts';
 import { handshakeOf } from './websocket/handshake.ts';
+import { answersEarlier } from './websocket/socket-port.ts';
 import { SocketTurn } from './websocket/turn-socket.ts';
 import { sharedWebSockets } from './websocket/web-socket.ts';
 
@@ -79,6 +80,11 @@ export function createGraphqlWs(deps: TransportDeps, options: Partial<GraphqlWsO
   return {
     handleUpgrade(req, socket, head) {
       const address = addressOf(req);
+      if (answersEarlier(socket)) {
+        log.debug({ address }, 'a WebSocket handshake came before the answer to an earlier request');
+        metrics.refused.inc({ protocol: 'ws', code: 'HANDSHAKE' });
+        return void socket.destroy();
+      }
       const refusal = refusalOf(deps, req, address);
       if (refusal) {
         metrics.refused.inc({ protocol: 'ws', code: refusal.code });

@@ -196,6 +196,7 @@ describe('secrets', () => {
     const error = await refusal(defaultConfig('dev', overrides));
     expect(keysOf(error)).toContain('channels.redis.urls[0]');
     expect(error.message).toContain('without user, password and path');
+    expect(error.message + JSON.stringify(error.details)).not.toContain('hidden');
   });
 
   it('are masked in what validation says too', async () => {

@@ -7,8 +7,9 @@ export class FrameChain {
   readonly frame: Buffer;
   /** Bytes of all frames. */
   readonly length: number;
+  /** The bytes, only while a turn's end hands them to everybody who has this chain: see `SocketTurn.bytesOf`. */
+  joined: Buffer | null = null;
   #next: FrameChain | null = null;
-  #joined: Buffer | null = null;
 
   constructor(before: FrameChain | Buffer, frame: Buffer) {
     this.before = before;
@@ -23,7 +24,7 @@ export class FrameChain {
   }
 
   bytes(): Buffer {
-    return (this.#joined ??= this.#join());
+    return this.joined ?? this.#join();
   }
 
   #join(): Buffer {

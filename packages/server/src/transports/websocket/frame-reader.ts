@@ -208,8 +208,10 @@ export class FrameReader {
   #append(part: Buffer): void {
     const needed = this.#messageLength + part.length;
     if (needed > this.#message.length) {
-      // What is known to come of this frame, but no more than what has arrived deserves.
-      const expected = Math.min(needed + this.#left, Math.max(FIRST_ROOM, needed * 2));
+      const deserved = Math.max(FIRST_ROOM, needed * 2);
+      // What is known to come, but no more than what has arrived deserves. After a fragment more is to come: room for just this one would have every
+      // fragment copy all before it.
+      const expected = Math.min(this.#fin ? needed + this.#left : this.#limits.maxMessageBytes, deserved);
       const grown = Buffer.allocUnsafeSlow(Math.max(needed, expected));
       this.#message.copy(grown, 0, 0, this.#messageLength);
       this.#message = grown;

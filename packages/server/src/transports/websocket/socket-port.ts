@@ -28,6 +28,14 @@ export interface SocketPort<Target> {
 /** A port with its target; what the target is, only the port knows. */
 export type Outlet = { readonly port: SocketPort<unknown>; readonly target: unknown };
 
+/**
+ * An earlier request on this connection has not been answered wholly. Node tells of a pipelined upgrade all the same; its 101 and the frames after it
+ * would overtake the answer, or have it in their midst.
+ */
+export function answersEarlier(socket: Duplex): boolean {
+  return ((socket as { readonly _httpMessage?: unknown })._httpMessage ?? null) !== null;
+}
+
 /** The direct port where this Node and this socket allow it. */
 export function outletOf(socket: Duplex, direct = true): Outlet {
   const handle = direct ? handleOf(socket) : null;
@@ -56,7 +64,8 @@ const EMPTY = Buffer.alloc(0);
 type Handle = {
   /** Zero, or a negative error number of libuv. */
   writeBuffer(request: WriteRequest, bytes: Buffer): number | undefined;
-  readonly writeQueueSize: number;
+  /** Undefined once the handle is gone. */
+  readonly writeQueueSize: number | undefined;
 };
 
 type WriteRequest = {
@@ -82,7 +91,8 @@ const directPort: SocketPort<Handle> = {
     const { streamBaseState, kLastWriteWasAsync, WriteWrap } = wrap!;
     const request = (spare ??= new WriteWrap());
     if (handle.writeBuffer(request, bytes) !== 0) {
-      // Also where the handle has been closed, which it tells by undefined.
+      // Also where the handle has been closed, which it tells by undefined. What became of the request is Node's affair: no other write gets it.
+      spare = null;
       user.onPortFailed();
       return true;
     }
@@ -95,7 +105,8 @@ const directPort: SocketPort<Handle> = {
     return false;
   },
 
-  held: (handle) => handle.writeQueueSize,
+  // Without a number here the bounds above would be compared with NaN, and never be passed.
+  held: (handle) => handle.writeQueueSize ?? 0,
 };
 
 function onComplete(this: WriteRequest, status: number): void {
@@ -107,6 +118,8 @@ function onComplete(this: WriteRequest, status: number): void {
 
 function handleOf(socket: Duplex): Handle | null {
   if (wrap === null || !(socket instanceof Socket) || socket instanceof TLSSocket) return null;
+  // What waits in the stream would be overtaken.
+  if (socket.writableLength > 0) return null;
   const handle = (socket as unknown as { readonly _handle?: Partial<Handle> | null })._handle;
   if (typeof handle?.writeBuffer !== 'function' || typeof handle.writeQueueSize !== 'number') return null;
   return handle as Handle;

@@ -10,6 +10,9 @@ export class SocketTurn {
   /** Chains of two frames, by the second: whoever got the same first one goes on with the same object. */
   readonly #pairs = new Map<Buffer, FrameChain>();
   #lastPair: FrameChain | null = null;
+  /** Chains whose bytes are kept until the end of this turn. */
+  readonly #joined: FrameChain[] = [];
+  #flushing = false;
   readonly #flush = (): void => this.flush();
 
   add(socket: TurnSocket): void {
@@ -29,6 +32,16 @@ export class SocketTurn {
     return (this.#lastPair = pair);
   }
 
+  /**
+   * Joined once for all that are flushed at the turn's end. Kept no longer: a socket that takes nothing holds its chain and with it every shorter
+   * one, and the joined bytes of each, which have left to others long ago, would be held beside what it is counted for.
+   */
+  bytesOf(chain: FrameChain): Buffer {
+    if (!this.#flushing || chain.joined !== null) return chain.bytes();
+    this.#joined.push(chain);
+    return (chain.joined = chain.bytes());
+  }
+
   flush(): void {
     const sockets = this.#dirty;
     this.#dirty = this.#spare;
@@ -36,8 +49,12 @@ export class SocketTurn {
     this.#scheduled = false;
     this.#lastPair = null;
     if (this.#pairs.size > 0) this.#pairs.clear();
+    this.#flushing = true;
     for (const socket of sockets) socket.flush();
+    this.#flushing = false;
     sockets.length = 0;
+    for (const chain of this.#joined) chain.joined = null;
+    this.#joined.length = 0;
   }
 
   #schedule(): void {
@@ -88,7 +105,7 @@ export abstract class TurnSocket implements PortUser {
     const pending = this.#pending;
     if (pending === null || this.#blocked) return;
     this.#pending = null;
-    if (!this.#port.write(this.#target, pending instanceof FrameChain ? pending.bytes() : pending, this)) this.#blocked = true;
+    if (!this.#port.write(this.#target, pending instanceof FrameChain ? this.#turn.bytesOf(pending) : pending, this)) this.#blocked = true;
     else if (this.#onDrain !== null || this.#ending) this.#drained();
   }
 
