@@ -3,6 +3,8 @@ import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError, toMillraceError } from '../kit/errors.ts';
 import { searchParams, sendText } from '../kit/http-message.ts';
 import type { Logger } from '../kit/log.ts';
+import { validTraceparent } from '../kit/traceparent.ts';
+import { type Span, type Tracer, noTracer } from '../kit/tracer.ts';
 import { type BodyBounds, BodyReader } from './body-reader.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { brokersErrors } from './errors.ts';
@@ -31,6 +33,7 @@ export type HttpIngestDeps = {
   readonly logger: Logger;
   readonly metrics: BrokersMetrics;
   readonly clock?: Clock;
+  readonly tracer?: Tracer;
 };
 
 /** One line of the answer, in the order sent. */
@@ -89,7 +92,10 @@ async function take(bytes: Uint8Array, req: IncomingMessage, deps: HttpIngestDep
   const inspected = deps.intake.inspect({ bytes, headers: req.headers, topic: searchParams(req).get('topic') ?? '', receivedAt });
   if (inspected.kind === 'refused') throw new MillraceError(inspected.spec, inspected.reason);
   const { single, items } = inspected;
-  const results = await store(items, deps);
+  const span = (deps.tracer ?? noTracer).child('ingest.append', validTraceparent(req.headers['traceparent']), {
+    'millrace.records': items.length,
+  });
+  const results = await (span === null ? store(items, deps) : storeTraced(items, span, deps));
   const events = answersOf(items, results, deps.metrics);
   const refusal = single && items.length === 1 && items[0]?.kind === 'refused' ? items[0] : null;
   if (refusal) {
@@ -97,6 +103,22 @@ async function take(bytes: Uint8Array, req: IncomingMessage, deps: HttpIngestDep
     return { status: spec.http, code: spec.code, body: { error: { code: spec.code, message: reason, retryable: spec.retryable }, events } };
   }
   return { status: 202, code: 'OK', body: { events } };
+}
+
+/** What happens to the records later, here or behind a broker, is a child of their append. */
+async function storeTraced(items: readonly IntakeItem[], span: Span, deps: HttpIngestDeps): Promise<readonly AppendResult[]> {
+  const below = (record: SinkRecord): SinkRecord => ({ ...record, headers: new Map(record.headers).set('traceparent', span.traceparent) });
+  try {
+    const results = await store(
+      items.map((item) => (item.kind === 'event' ? { ...item, record: below(item.record) } : item)),
+      deps,
+    );
+    span.end();
+    return results;
+  } catch (error) {
+    span.end(toMillraceError(error).code);
+    throw error;
+  }
 }
 
 /** Events and dead letters go into the same group commit. Rejects when either could not be stored: the producer sends all of it again. */

@@ -3,7 +3,8 @@ import { accessErrors } from '../access/errors.ts';
 import type { Clock } from '../kit/clock.ts';
 import { type ErrorSpec, MillraceError, toMillraceError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
-import { validTraceparent } from '../kit/traceparent.ts';
+import { isSampled, unsampled, validTraceparent } from '../kit/traceparent.ts';
+import { type Span, type Tracer, noTracer } from '../kit/tracer.ts';
 import type { OperationContext, OperationOutcome, OperationPipeline } from '../live/operations.ts';
 import type { GraphqlRequest } from '../live/session.ts';
 import type { GenerationLease, Generations, OperationCall, PreparedOperation } from '../supergraph/generation.ts';
@@ -30,6 +31,8 @@ export type PipelineDeps = {
   readonly clock: Clock;
   readonly metrics: GatewayMetrics;
   readonly log: Logger;
+  /** Without it nothing is traced. */
+  readonly tracer?: Tracer;
 };
 
 /** One operation on its way. Steps fill it in, in their order. */
@@ -37,6 +40,7 @@ type Work = {
   readonly request: GraphqlRequest;
   readonly context: OperationContext;
   readonly startedAt: number;
+  readonly span: Span | null;
   lease: GenerationLease | null;
   operation: PreparedOperation | null;
   variables: Readonly<Record<string, unknown>>;
@@ -55,6 +59,7 @@ class Pipeline implements OperationPipeline {
   readonly #options: PipelineOptions;
   readonly #mask: ErrorMask;
   readonly #callers: Callers;
+  readonly #tracer: Tracer;
   /** Of results without errors: those who share an execution get one object, and one text. */
   readonly #texts = new WeakMap<ExecutionResult, string>();
 
@@ -75,6 +80,7 @@ class Pipeline implements OperationPipeline {
     this.#options = options;
     this.#mask = new ErrorMask(deps.log, deps.metrics);
     this.#callers = new Callers(options.forwardAuthorization);
+    this.#tracer = deps.tracer ?? noTracer;
   }
 
   /**
@@ -82,7 +88,8 @@ class Pipeline implements OperationPipeline {
    * to the receiver, and a `stream` keeps it until its iteration ends.
    */
   async run(request: GraphqlRequest, context: OperationContext): Promise<OperationOutcome> {
-    const work: Work = { request, context, startedAt: this.#deps.clock.monotonic(), lease: null, operation: null, variables: {} };
+    const span = this.#tracer.enabled ? this.#span(request, context) : null;
+    const work: Work = { request, context, startedAt: this.#deps.clock.monotonic(), span, lease: null, operation: null, variables: {} };
     const outcome = await this.#walk(work);
     if (outcome.kind !== 'live' && outcome.kind !== 'stream') work.lease?.release();
     return outcome;
@@ -171,7 +178,7 @@ class Pipeline implements OperationPipeline {
 
   #call(work: Work): OperationCall {
     const caller = this.#callers.of(work.context.identity);
-    const traceparent = validTraceparent(work.context.traceparent ?? work.request.extensions['traceparent']);
+    const traceparent = this.#traceparent(work);
     return {
       variables: work.variables,
       headers: { ...caller.headers, 'x-request-id': work.context.requestId, ...(traceparent === null ? {} : { traceparent }) },
@@ -179,6 +186,23 @@ class Pipeline implements OperationPipeline {
       signal: work.context.signal,
       deadline: work.startedAt + this.#options.timeoutMs,
     };
+  }
+
+  /**
+   * Below the caller's span where the caller is signed in. Whoever is not may name a trace but never have one recorded: its flag could fill
+   * the collector, and by choosing the id of the trace it could choose what a sampler by id takes.
+   */
+  #span({ extensions }: GraphqlRequest, { identity, transport, traceparent }: OperationContext): Span | null {
+    const told = identity.kind === 'user' ? validTraceparent(traceparent ?? extensions['traceparent']) : null;
+    const attributes = { 'millrace.transport': transport };
+    return told === null ? this.#tracer.root('graphql.operation', attributes) : this.#tracer.child('graphql.operation', told, attributes);
+  }
+
+  /** For subgraphs. Where we trace and have not sampled the operation, they are not asked to either. */
+  #traceparent({ span, context, request }: Work): string | null {
+    if (span !== null) return span.traceparent;
+    const told = validTraceparent(context.traceparent ?? request.extensions['traceparent']);
+    return told !== null && this.#tracer.enabled && isSampled(told) ? unsampled(told) : told;
   }
 
   #text(result: ExecutionResult, requestId: string): string {
@@ -197,6 +221,9 @@ class Pipeline implements OperationPipeline {
     const { metrics, clock } = this.#deps;
     const type = work.operation?.type ?? 'unknown';
     metrics.operations.inc({ transport: work.context.transport, type, outcome });
+    work.span?.set('graphql.operation.type', type);
+    work.span?.set('millrace.outcome', outcome);
+    work.span?.end(outcome === 'errors' || outcome === 'internal' || outcome === 'refused' ? outcome : undefined);
     if (work.operation) metrics.seconds.observe({ type }, (clock.monotonic() - work.startedAt) / 1_000);
   }
 }

@@ -12,10 +12,12 @@ import type { Clock, Timer } from '../kit/clock.ts';
 import { type ErrorSpec, MillraceError, kitErrors } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Random } from '../kit/random.ts';
+import { type Tracer, noTracer } from '../kit/tracer.ts';
 import { BREAKER_DEFAULTS, type BreakerOptions, DeadLetterBreaker } from './breaker.ts';
 import { ingestErrors } from './errors.ts';
 import type { EventTrace } from './event-trace.ts';
 import { Lanes, type Run } from './lanes.ts';
+import { publishSpans, traceMapped } from './ingest-spans.ts';
 import type { IngestMetrics, SourceMetrics } from './metrics.ts';
 import { Outcomes } from './outcomes.ts';
 
@@ -61,6 +63,8 @@ export type IngestPorts = {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: IngestMetrics;
+  /** Without it nothing is traced. */
+  readonly tracer?: Tracer;
 };
 
 /** The store's fault, not the records'. */
@@ -95,6 +99,7 @@ export class IngestWorker {
   readonly #breaker: DeadLetterBreaker;
   readonly #metrics: SourceMetrics;
   readonly #outcomes: Outcomes;
+  readonly #tracer: Tracer;
   #publishing = 0;
   #lag = 0;
   #stopping = false;
@@ -108,6 +113,7 @@ export class IngestWorker {
   constructor(ports: IngestPorts, options: Partial<IngestOptions> = {}) {
     this.#ports = ports;
     this.#options = { ...INGEST_DEFAULTS, ...options };
+    this.#tracer = ports.tracer ?? noTracer;
     const { capacity, batch, concurrency, breaker } = this.#options;
     this.#lanes = new Lanes({ capacity, maxBusy: batch * concurrency, maxRun: batch });
     this.#breaker = new DeadLetterBreaker(breaker);
@@ -255,7 +261,7 @@ export class IngestWorker {
     }
     const wanted = outcome.events.filter((event) => this.#isWanted(item.record, event));
     if (wanted.length === 0) this.#outcomes.done(item.record);
-    return wanted;
+    return this.#tracer.enabled ? traceMapped(this.#tracer, wanted) : wanted;
   }
 
   #mapped({ record, receivedAt }: Item): RecordOutcome | { readonly kind: 'reject'; readonly code: string; readonly reason: string } {
@@ -280,14 +286,19 @@ export class IngestWorker {
   async #publish(runs: readonly Run<Item>[], { events, byRun }: Mapped): Promise<void> {
     this.#publishing++;
     let results: readonly PublishResult[] | null = null;
+    const spans = this.#tracer.enabled ? publishSpans(this.#tracer, events) : null;
     try {
-      results = await this.#ports.channels.publish(events);
+      results = await this.#ports.channels.publish(spans?.events ?? events);
       if (results.length !== events.length) throw new Error(`the channels answered ${results.length} of ${events.length} events`);
     } catch (error) {
       results = null;
+      spans?.failed(error);
       this.#failed(runs, byRun, error);
     }
-    if (results) this.#published(runs, byRun, results);
+    if (results) {
+      spans?.published(results);
+      this.#published(runs, byRun, results);
+    }
     this.#publishing--;
     this.#pump();
   }

@@ -7,6 +7,7 @@ import type { FrameCache } from './frame-cache.ts';
 import type { LiveMetrics } from './metrics.ts';
 import type { LiveLimits } from './options.ts';
 import type { KeyCounts } from './key-counts.ts';
+import type { EventSpans } from './event-spans.ts';
 import type { EnrichmentIdentity } from './view.ts';
 
 /** What the parts of one engine share. One object, so that a group or a member holds one reference. */
@@ -22,4 +23,5 @@ export type LiveContext = {
   readonly frames: FrameCache;
   readonly catchUp: CatchUp;
   readonly sessions: KeyCounts;
+  readonly spans: EventSpans;
 };

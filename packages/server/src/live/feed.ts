@@ -181,13 +181,18 @@ export class Feed implements ChannelListener {
   }
 
   #dispatch(moment: Moment): void {
-    const before = this.context.metrics.counts.delivered;
+    const { counts } = this.context.metrics;
+    const before = counts.delivered;
+    const matched = counts.matched;
+    const span = this.context.spans.start('live.match', moment);
     this.#moment = moment;
     this.#dispatching = true;
     for (const shelf of this.#shelves.values()) shelf.index.match(moment.event, this.#visit);
     this.#moment = null;
+    span?.set('millrace.groups', counts.matched - matched);
+    span?.end();
     this.#endDispatch();
-    if (this.context.metrics.counts.delivered > before) this.delivered(moment);
+    if (counts.delivered > before) this.delivered(moment);
   }
 
   /** Once an event, not once a group: a histogram costs as much as a delivery. */

@@ -146,8 +146,11 @@ export class Group implements Indexed {
 
   /** To every live member that may see it and is not past it. */
   deliver(moment: Moment, payload: Payload): void {
-    this.feed.context.frames.begin(payload.bytes, payload.cursor);
+    const { frames, metrics, spans } = this.feed.context;
+    frames.begin(payload.bytes, payload.cursor);
     const { audience } = moment.event;
+    const span = spans.start('live.deliver', moment);
+    const before = metrics.counts.delivered;
     this.#walking = true;
     try {
       if (audience.kind === 'members' && audience.groups.length === 0) this.#deliverToUsers(moment, audience.users);
@@ -155,6 +158,8 @@ export class Group implements Indexed {
       else this.#deliverToAll(moment, audience.kind === 'tenant' && this.#identity?.kind === 'anonymous' ? audience : null);
     } finally {
       this.#endWalk();
+      span?.set('millrace.deliveries', metrics.counts.delivered - before);
+      span?.end();
     }
   }
 
@@ -225,7 +230,9 @@ export class Group implements Indexed {
 
   #completed(moment: Moment): Payload {
     this.feed.context.metrics.counts.executions += 1;
+    const span = this.feed.context.spans.start('group.execute', moment);
     const payload = payloadOf(this.#complete(moment.source(this.parts.plan.liveType)), moment.cursor);
+    span?.end();
     // Kept only while somebody is behind who may ask for it: a million quiet groups keep nothing.
     if (this.size > this.liveCount) this.#recents().put(moment.epoch, moment.offset, payload);
     return payload;
@@ -248,7 +255,8 @@ export class Group implements Indexed {
     this.#abort ??= new AbortController();
     const identity = this.#identity ?? { kind: 'anonymous', tenant: this.feed.channel.tenant };
     const headers = identityHeaders(identity, this.feed.channel.tenant, enrichmentIdentity, forwardAuthorization);
-    const { traceparent } = moment.event;
+    const span = this.feed.context.spans.start('group.execute', moment);
+    const traceparent = span?.traceparent ?? moment.event.traceparent;
     const source = moment.source(plan.liveType);
     try {
       const { text } = await plan.enrich(source, {
@@ -265,6 +273,7 @@ export class Group implements Indexed {
       return payloadOf(withError(this.#complete(source)), moment.cursor);
     } finally {
       metrics.enrichment.observe((clock.monotonic() - started) / 1_000);
+      span?.end();
     }
   }
 

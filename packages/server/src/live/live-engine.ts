@@ -7,11 +7,13 @@ import { kitErrors, MillraceError } from '../kit/errors.ts';
 import type { JsonObject } from '../kit/json.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Metrics } from '../kit/metrics.ts';
+import { type Tracer, noTracer } from '../kit/tracer.ts';
 import type { GenerationLease, Generations, PreparedOperation } from '../supergraph/generation.ts';
 import { CatchUp } from './catch-up.ts';
 import type { LiveContext } from './context.ts';
 import type { Cursors } from './cursors.ts';
 import { brokenBySchema, liveErrors } from './errors.ts';
+import { EventSpans } from './event-spans.ts';
 import { Feed } from './feed.ts';
 import { layoutOf } from './filter-values.ts';
 import { FrameCache } from './frame-cache.ts';
@@ -39,6 +41,8 @@ export type LiveEngineOptions = {
   readonly enrichmentIdentity?: EnrichmentIdentity;
   /** Whether subgraphs get the user's token where enrichment runs as the user. Default true. */
   readonly forwardAuthorization?: boolean;
+  /** Without it nothing is traced. */
+  readonly tracer?: Tracer;
   /** Default `setImmediate`. */
   readonly defer?: (run: () => void) => void;
 };
@@ -106,6 +110,7 @@ class Engine implements LiveEngine {
       frames: new FrameCache(),
       catchUp: new CatchUp({ channels, clock, log, metrics, limits: this.limits, defer }),
       sessions: this.sessions,
+      spans: new EventSpans(options.tracer ?? noTracer),
     };
     this.#mover = new GenerationMover(
       generations,

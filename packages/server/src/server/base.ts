@@ -7,6 +7,7 @@ import { type Logger, createLogger } from '../kit/log.ts';
 import { isLoopbackHost } from '../kit/loopback.ts';
 import { Metrics } from '../kit/metrics.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
+import type { Tracer } from '../kit/tracer.ts';
 import { toSqliteError } from '../kit/sqlite.ts';
 import { resolve } from 'node:path';
 import type { Config } from './config.ts';
@@ -23,6 +24,7 @@ export type Base = {
   readonly random: Random;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
   readonly authenticator: Authenticator;
   readonly has: (role: Role) => boolean;
   /** What has been opened, closed in reverse, also where the start fails half way. */
@@ -30,7 +32,7 @@ export type Base = {
 };
 
 /** Throws HOST_NOT_LOOPBACK, DATA_UNUSABLE, ACCESS_MISCONFIGURED. */
-export function createBase(config: Config, closing: AsyncDisposableStack): Base {
+export function createBase(config: Config, closing: AsyncDisposableStack): Omit<Base, 'tracer'> {
   if (config.mode === 'dev' && !isLoopbackHost(config.host)) {
     throw new MillraceError(
       serverErrors.HOST_NOT_LOOPBACK,

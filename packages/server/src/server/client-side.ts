@@ -50,9 +50,9 @@ export function openClientSide(base: Base, generations: ManagedGenerations | nul
   let refusing = false;
   const refuseNew = (): void => void (refusing = true);
   if (generations === null) return { http: null, edge: null, refuseNew };
-  const { clock, log, metrics, rooms } = base;
+  const { clock, log, metrics, rooms, tracer } = base;
   const gatewayMetrics = createGatewayMetrics(metrics);
-  const pipeline = createPipeline({ generations, clock, metrics: gatewayMetrics, log }, rooms.pipeline);
+  const pipeline = createPipeline({ generations, clock, metrics: gatewayMetrics, log, tracer }, rooms.pipeline);
   const shared = { pipeline, origins: new OriginPolicy(rooms.origins), bodies: new BodyBudget(), gatewayMetrics };
   const edge = base.has('edge') && channels !== null ? openEdge(base, shared, generations, channels) : null;
   const http = base.has('gateway') ? openGateway(base, shared, edge, () => !refusing) : null;
@@ -73,6 +73,7 @@ function openEdge(base: Base, shared: Shared, generations: ManagedGenerations, c
     limits: rooms.live,
     enrichmentIdentity: config.enrichment.identity,
     forwardAuthorization: config.gateway.forwardAuthorization,
+    tracer: base.tracer,
   });
   closing.defer(() => live.close());
   const sessions = createSessionHost({ authenticator, pipeline, live, clock, metrics, log, random, limits: rooms.sessions });

@@ -61,7 +61,10 @@ function openIngest(base: Base, topics: Topics, channels: Channels): IngestSide 
   const ingestMetrics = createIngestMetrics(metrics, trace);
   const worker = (source: EventSource): IngestWorker => {
     const liveTypesFor = (topic: string) => topics.typesOf(topic);
-    const made = new IngestWorker({ source, channels, liveTypesFor, trace, clock, random, logger, metrics: ingestMetrics }, rooms.ingest);
+    const made = new IngestWorker(
+      { source, channels, liveTypesFor, trace, clock, random, logger, metrics: ingestMetrics, tracer: base.tracer },
+      rooms.ingest,
+    );
     closing.defer(() => made.stop());
     return made;
   };

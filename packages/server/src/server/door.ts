@@ -7,7 +7,7 @@ import type { IngestSide } from './data-path.ts';
 import type { Topics } from './graph.ts';
 
 /** `POST /events`, the way in for producers without a broker: inspected with the mappings of the current release, answered when on disk. */
-export function openDoor({ config, authenticator, clock, log: logger }: Base, topics: Topics, ingest: IngestSide): RequestListener {
+export function openDoor({ config, authenticator, clock, tracer, log: logger }: Base, topics: Topics, ingest: IngestSide): RequestListener {
   const { maxBodyBytes, maxEventBytes, maxInFlightBytes } = config.ingest;
   const door = createHttpIngest(
     {
@@ -18,6 +18,7 @@ export function openDoor({ config, authenticator, clock, log: logger }: Base, to
       logger,
       metrics: ingest.brokersMetrics,
       clock,
+      tracer,
     },
     { maxBodyBytes, maxInFlightBytes },
   );

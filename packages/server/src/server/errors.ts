@@ -71,6 +71,21 @@ export const serverErrors = defineErrors({
     meaning: 'A file that the configuration names cannot be read.',
     action: 'Mend the path or the rights of the file and start again.',
   },
+  TRACING_HEADERS_INVALID: {
+    class: 'setup',
+    http: 500,
+    retryable: false,
+    meaning: 'A line of `tracing.headersFile` is no header.',
+    action: 'Write one `name: value` a line; the message has the number of the line.',
+  },
+  TRACING_OVERFLOW: {
+    class: 'limit',
+    http: 503,
+    retryable: false,
+    meaning:
+      'Spans were thrown away because the collector of traces does not keep up. Events and operations are not touched by it. It stands in the log only.',
+    action: 'Lower `tracing.ratio`, or give the collector more room; `millrace_tracing_dropped_spans_total` counts.',
+  },
   HOST_NOT_LOOPBACK: {
     class: 'setup',
     http: 500,

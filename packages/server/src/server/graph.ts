@@ -78,12 +78,13 @@ async function followedReleases({ config, dataDir, clock, random, log, metrics, 
   return { source: followed, release: await followed.current(), waiting: followed.waiting };
 }
 
-function openGenerations({ config, rooms, clock, log, metrics, closing }: Base, source: SupergraphSource): ManagedGenerations {
+function openGenerations({ config, rooms, clock, log, metrics, tracer, closing }: Base, source: SupergraphSource): ManagedGenerations {
   const generations = createGenerations({
     source,
     clock,
     log,
     metrics: createSupergraphMetrics(metrics),
+    tracer,
     limits: rooms.operations,
     introspection: config.gateway.introspection,
     shareQueries: config.gateway.shareQueries,

@@ -2,7 +2,7 @@ import { type Values, option } from './config/declare.ts';
 import { parseNetwork } from './client-address.ts';
 import { type BrokerConfig, broker } from './config/broker.ts';
 import { type IssuerConfig, issuer } from './config/issuer.ts';
-import { type Kind, boolean, choice, duration, integer, list, optional, size, text, url } from './config/kinds.ts';
+import { type Kind, boolean, choice, duration, fraction, integer, list, optional, size, text, url } from './config/kinds.ts';
 
 const bareRedisUrl = text(
   'redis://host:port or rediss://host:port, without user, password and path',
@@ -10,15 +10,23 @@ const bareRedisUrl = text(
   'url',
 );
 /** Without user and password: URLs are shown and logged. One that has them is not shown when it is refused either. */
-const redisUrl: Kind<string> = {
-  ...bareRedisUrl,
+const withoutLogin = (kind: Kind<string>): Kind<string> => ({
+  ...kind,
   read(raw) {
-    const read = bareRedisUrl.read(raw);
+    const read = kind.read(raw);
     return read.ok
       ? read
       : { ok: false, faults: read.faults.map((fault) => ({ ...fault, secret: typeof raw === 'string' && raw.includes('@') })) };
   },
-};
+});
+const redisUrl = withoutLogin(bareRedisUrl);
+const collectorUrl = withoutLogin(
+  text(
+    'an absolute URL starting with http:// or https://, without user and password',
+    (value) => /^https?:\/\/[^/@?#]+(?:[/?][^@#]*)?$/.test(value) && URL.canParse(value),
+    'url',
+  ),
+);
 const PORT = { min: 0, max: 65_535 };
 const KIB = 1024;
 const MIB = 1_048_576;
@@ -86,6 +94,23 @@ export const options = {
       default: 'info',
       dev: 'warn',
       doc: 'Lines below this level are not written. Logs are JSON lines on standard error.',
+    }),
+  },
+  tracing: {
+    endpoint: option({
+      kind: optional(collectorUrl),
+      default: null,
+      doc: 'Where OpenTelemetry traces are sent, as OTLP over HTTP with JSON; usually `http://HOST:4318/v1/traces`. Without it nothing is traced, and nothing of OpenTelemetry is loaded. docs/observability.md says what is recorded.',
+    }),
+    ratio: option({
+      kind: fraction(),
+      default: 0.01,
+      doc: 'Of what comes without a trace context of its own, this share is traced. Producers and signed-in callers that send one decide themselves.',
+    }),
+    headersFile: option({
+      kind: optional(text('a file')),
+      default: null,
+      doc: 'Headers for the collector, one `name: value` a line, for instance its token.',
     }),
   },
   broker: {

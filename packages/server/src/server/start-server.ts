@@ -18,6 +18,7 @@ import { type Graph, openGraph } from './graph.ts';
 import { type Listener, closeListener, listen } from './listen.ts';
 import { sendElsewhere } from './roles.ts';
 import type { Addresses } from './runtime-file.ts';
+import { openTracer } from './tracing/open-tracer.ts';
 
 export type RunningServer = {
   readonly addresses: Addresses;
@@ -44,7 +45,8 @@ const GRACE_MS = 2_000;
  */
 export async function startServer(config: Config): Promise<RunningServer> {
   await using opening = new AsyncDisposableStack();
-  const base = createBase(config, opening);
+  const foundation = createBase(config, opening);
+  const base = { ...foundation, tracer: await openTracer(foundation) };
   const graph = await openGraph(base);
   const path = await openDataPath(base, graph.topics);
   const clients = openClientSide(base, graph.generations, path.channels);

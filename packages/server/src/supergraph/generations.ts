@@ -7,19 +7,22 @@ import type { Generation, GenerationLease, Generations, SubgraphClient } from '.
 import type { SupergraphMetrics } from './metrics.ts';
 import { OPERATION_LIMITS, type OperationLimits } from './operation-document.ts';
 import { type Planner, createPlanner } from './planner.ts';
+import type { Tracer } from '../kit/tracer.ts';
 import type { Release, SupergraphSource } from './release.ts';
 import { type SubgraphClientOptions, createSubgraphClient } from './subgraph-client.ts';
 
 export type GenerationsOptions = {
   readonly source: SupergraphSource;
   readonly metrics?: SupergraphMetrics;
+  /** Without it nothing is traced. */
+  readonly tracer?: Tracer;
   readonly log?: Logger;
   readonly clock?: Clock;
   /** Default: one planner in a worker thread, closed with the generations. */
   readonly planner?: Planner;
   /** Makes the client of a release; default: HTTP with `subgraphs`. */
   readonly client?: (release: Release) => SubgraphClient;
-  readonly subgraphs?: Omit<SubgraphClientOptions, 'targets' | 'metrics' | 'clock'>;
+  readonly subgraphs?: Omit<SubgraphClientOptions, 'targets' | 'metrics' | 'clock' | 'tracer'>;
   readonly limits?: Partial<OperationLimits>;
   readonly preparedMax?: number;
   readonly preparedTextMax?: number;
@@ -164,11 +167,9 @@ class ReleaseGenerations implements ManagedGenerations {
   }
 
   #client(release: Release): SubgraphClient {
-    const { client, subgraphs, metrics } = this.#options;
-    return (
-      client?.(release) ??
-      createSubgraphClient({ ...subgraphs, targets: release.subgraphs, clock: this.#clock, ...(metrics ? { metrics } : {}) })
-    );
+    const { client, subgraphs, metrics, tracer } = this.#options;
+    const given = { ...(metrics ? { metrics } : {}), ...(tracer ? { tracer } : {}) };
+    return client?.(release) ?? createSubgraphClient({ ...subgraphs, targets: release.subgraphs, clock: this.#clock, ...given });
   }
 
   #settings(release: Release, client: SubgraphClient): GenerationSettings {

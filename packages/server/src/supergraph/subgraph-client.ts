@@ -1,5 +1,7 @@
 import { type Clock, systemClock } from '../kit/clock.ts';
-import { type ErrorSpec, MillraceError } from '../kit/errors.ts';
+import { type ErrorSpec, MillraceError, toMillraceError } from '../kit/errors.ts';
+import { validTraceparent } from '../kit/traceparent.ts';
+import { type Tracer, noTracer } from '../kit/tracer.ts';
 import { CLOSED, type Circuit, type CircuitRules, admit, settle } from './circuit.ts';
 import { supergraphErrors } from './errors.ts';
 import type { SubgraphAnswer, SubgraphClient, SubgraphRequest } from './generation.ts';
@@ -15,6 +17,8 @@ export type SubgraphClientOptions = {
   readonly targets: ReadonlyMap<string, SubgraphTarget>;
   readonly metrics?: SupergraphMetrics;
   readonly clock?: Clock;
+  /** Without it nothing is traced. */
+  readonly tracer?: Tracer;
   /** Connections kept open to one origin. */
   readonly connectionsMax?: number;
   /** Requests to one subgraph under way or waiting for a connection; beyond it SUBGRAPH_OVERLOADED. */
@@ -66,11 +70,13 @@ class HttpSubgraphClient implements SubgraphClient {
   readonly #clock: Clock;
   readonly #options: SubgraphClientOptions;
   readonly #rules: CircuitRules;
+  readonly #tracer: Tracer;
   readonly #upstreams: Upstreams;
 
   constructor(options: SubgraphClientOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#tracer = options.tracer ?? noTracer;
     this.#rules = options.circuit ?? SUBGRAPH_CLIENT_DEFAULTS.circuit;
     this.#upstreams = new Upstreams(options.targets, this.#clock, options.metrics, options.upstream ?? {});
     for (const target of options.targets.values()) {
@@ -88,6 +94,26 @@ class HttpSubgraphClient implements SubgraphClient {
   }
 
   execute(request: SubgraphRequest): Promise<SubgraphAnswer> {
+    return this.#tracer.enabled ? this.#traced(request) : this.#execute(request);
+  }
+
+  /** The subgraph's spans become children of the request to it. */
+  async #traced(request: SubgraphRequest): Promise<SubgraphAnswer> {
+    const { subgraph, type } = request.operation;
+    const parent = validTraceparent(request.headers['traceparent']);
+    const span = this.#tracer.child('subgraph.request', parent, { 'millrace.subgraph': subgraph, 'graphql.operation.type': type });
+    if (span === null) return this.#execute(request);
+    try {
+      const answer = await this.#execute({ ...request, headers: { ...request.headers, traceparent: span.traceparent } });
+      span.end(answer.errors?.length ? 'errors' : undefined);
+      return answer;
+    } catch (error) {
+      span.end(toMillraceError(error).code);
+      throw error;
+    }
+  }
+
+  #execute(request: SubgraphRequest): Promise<SubgraphAnswer> {
     return new Promise((resolve, reject) => {
       const subgraph = this.#subgraphs.get(request.operation.subgraph);
       const refused = this.#refuse(subgraph, request);

@@ -36,6 +36,20 @@ export function integer({ min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {})
   };
 }
 
+/** A share of a whole, from 0 to 1. */
+export function fraction(): Kind<number> {
+  const takes = 'a number from 0 to 1, such as 0.01';
+  return {
+    name: 'fraction',
+    takes,
+    read(raw) {
+      const value = typeof raw === 'string' && /^\d*\.?\d+$/.test(raw.trim()) ? Number(raw) : raw;
+      return typeof value === 'number' && value >= 0 && value <= 1 ? good(value) : bad(raw, takes);
+    },
+    show: String,
+  };
+}
+
 const TIME_UNITS: readonly (readonly [string, number])[] = [
   ['d', 86_400_000],
   ['h', 3_600_000],
