@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type EmbeddedLog, openEmbeddedLog } from '../brokers/embedded-log.ts';
 import { type BrokersMetrics, createBrokersMetrics } from '../brokers/metrics.ts';
+import type { DeadLetters } from '../brokers/dead-letters.ts';
 import type { EventSink } from '../brokers/event-sink.ts';
 import type { EventSource } from '../brokers/event-source.ts';
 import { RoutingSink } from '../brokers/routing-sink.ts';
 import type { Channels } from '../channels/channels.ts';
 import { MEMORY_CHANNELS_DEFAULTS, MemoryChannels } from '../channels/memory.ts';
 import { type ChannelsMetrics, createChannelsMetrics, createRedisMetrics } from '../channels/metrics.ts';
-import { RedisChannels } from '../channels/redis.ts';
 import type { RedisTls } from '../channels/redis-options.ts';
 import { openSqliteJournal } from '../channels/sqlite-journal.ts';
 import { EventTrace } from '../ingest/event-trace.ts';
@@ -16,7 +16,7 @@ import { IngestWorker } from '../ingest/ingest-worker.ts';
 import { createIngestMetrics } from '../ingest/metrics.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Base } from './base.ts';
-import { createBrokers } from './brokers.ts';
+import type { ForeignBrokers } from './brokers.ts';
 import type { Config } from './config.ts';
 import { serverErrors } from './errors.ts';
 import type { Topics } from './graph.ts';
@@ -47,17 +47,17 @@ export async function openDataPath(base: Base, topics: Topics): Promise<DataPath
   if (!base.has('ingest') && !base.has('edge')) return { channels: null, ingest: null };
   const channels = await openChannels(base);
   base.closing.defer(() => channels.close());
-  return { channels, ingest: base.has('ingest') ? openIngest(base, topics, channels) : null };
+  return { channels, ingest: base.has('ingest') ? await openIngest(base, topics, channels) : null };
 }
 
-function openIngest(base: Base, topics: Topics, channels: Channels): IngestSide {
+async function openIngest(base: Base, topics: Topics, channels: Channels): Promise<IngestSide> {
   const { closing, clock, random, metrics, rooms, log: logger } = base;
   const brokersMetrics = createBrokersMetrics(metrics);
   const log = openEmbeddedLog(join(base.dataDir, 'events.sqlite'), { logger, metrics: brokersMetrics, clock }, rooms.embeddedLog);
   closing.defer(() => log.close());
   const trace = new EventTrace();
   closing.defer(() => trace.close());
-  const foreign = createBrokers(base, log.deadLetters, brokersMetrics);
+  const foreign = await openBrokers(base, log.deadLetters, brokersMetrics);
   const ingestMetrics = createIngestMetrics(metrics, trace);
   const worker = (source: EventSource): IngestWorker => {
     const liveTypesFor = (topic: string) => topics.typesOf(topic);
@@ -75,12 +75,21 @@ function openIngest(base: Base, topics: Topics, channels: Channels): IngestSide 
   return { log, sink: new RoutingSink(foreign.sinks, log.sink), trace, brokersMetrics, start };
 }
 
-function openChannels(base: Base): Channels | Promise<Channels> {
+/** The clients of Kafka and RabbitMQ are loaded where they are asked for: they cost a start a hundred ms and fifty megabytes. */
+async function openBrokers(base: Base, deadLetters: DeadLetters, metrics: BrokersMetrics): Promise<ForeignBrokers> {
+  if (base.config.brokers.length === 0) return { sources: [], sinks: new Map() };
+  const { createBrokers } = await import('./brokers.ts');
+  return createBrokers(base, deadLetters, metrics);
+}
+
+async function openChannels(base: Base): Promise<Channels> {
   const { rooms, metrics: registry, clock, random, log: logger } = base;
   const metrics = createChannelsMetrics(registry);
   if (rooms.redis === null) return openMemoryChannels(base, metrics);
   const deps = { logger, metrics, redisMetrics: createRedisMetrics(registry), clock, random };
   // Who only listens is in nobody's way: new channels wait for the word of those who publish.
+  // Loaded where it is asked for, as the brokers are.
+  const { RedisChannels } = await import('../channels/redis.ts');
   return RedisChannels.open({ ...rooms.redis, tls: redisTls(base.config.channels.redis), publishes: base.has('ingest') }, deps);
 }
 
