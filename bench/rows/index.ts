@@ -1,4 +1,5 @@
 import type { AnyRow } from '../lib/row.ts';
+import { kafka } from './brokers.ts';
 import { enrichment, enrichmentGroups } from './enrichment.ts';
 import { bursts, fanOut } from './fan-out.ts';
 import { filters } from './filters.ts';
@@ -30,5 +31,5 @@ export const rows: readonly AnyRow[] = [
   start,
 ] as readonly unknown[] as readonly AnyRow[];
 
-/** Too long for every day. */
-export const longRows: readonly AnyRow[] = [memoryTraffic] as readonly unknown[] as readonly AnyRow[];
+/** Too long for every day, or on servers that not every machine has. */
+export const longRows: readonly AnyRow[] = [kafka, memoryTraffic] as readonly unknown[] as readonly AnyRow[];

@@ -1,11 +1,12 @@
 import { KafkaService } from '../../tools/services/kafka.ts';
 import { RabbitService } from '../../tools/services/rabbitmq.ts';
 import { RedisService } from '../../tools/services/redis.ts';
-import { between, oneOf } from '../lib/chance.ts';
+import { between } from '../lib/chance.ts';
 import { KafkaFeed } from '../lib/kafka-feed.ts';
-import { type Feed, type PairSite, startPair } from '../lib/pair.ts';
+import { type Feed, type PairSite, restartOne, startPair } from '../lib/pair.ts';
 import { RabbitFeed } from '../lib/rabbit-feed.ts';
-import { type Fault, pause, runnable, type RunnableFault } from '../lib/run.ts';
+import { pause } from '../lib/pause.ts';
+import { type Fault, runnable, type RunnableFault } from '../lib/run.ts';
 import type { Topology } from '../lib/site.ts';
 
 type KafkaSite = PairSite & { readonly kafka: KafkaService };
@@ -48,13 +49,6 @@ const onRabbit: Topology<RabbitSite> = {
   },
 };
 
-async function restartMember({ nodes }: KafkaSite, chance: () => number): Promise<void> {
-  const { server } = oneOf(chance, nodes);
-  await server.kill();
-  await pause(chance, 0, 500);
-  await server.start();
-}
-
 const kafka: readonly Fault<KafkaSite>[] = [
   {
     name: 'kafka-broker-kill',
@@ -80,14 +74,14 @@ const kafka: readonly Fault<KafkaSite>[] = [
     title: 'kill -9 of a member of the group that is an edge too: its partitions and its users go to the other',
     topology: onKafka,
     gaps: 'none',
-    strike: restartMember,
+    strike: restartOne,
   },
   {
     name: 'kafka-static-member',
     title: 'kill -9 of a static member, which comes back for its partitions',
     topology: onKafkaStatic,
     gaps: 'none',
-    strike: restartMember,
+    strike: restartOne,
   },
 ];
 

@@ -3,7 +3,8 @@ import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type OneSite, startOne } from '../lib/one.ts';
-import { type Fault, pause } from '../lib/run.ts';
+import { pause } from '../lib/pause.ts';
+import type { Fault } from '../lib/run.ts';
 import type { Topology } from '../lib/site.ts';
 
 type SmallDiskSite = OneSite & { readonly disk: string };

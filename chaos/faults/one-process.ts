@@ -1,6 +1,7 @@
 import { between } from '../lib/chance.ts';
 import { one, type OneSite } from '../lib/one.ts';
-import { type Fault, pause } from '../lib/run.ts';
+import { pause } from '../lib/pause.ts';
+import type { Fault } from '../lib/run.ts';
 
 const HOUR = 3_600_000;
 

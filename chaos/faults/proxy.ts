@@ -1,9 +1,9 @@
 import { RedisService } from '../../tools/services/redis.ts';
 import { startMillraceProxy } from '../../tools/services/millrace-proxy.ts';
 import type { NginxService } from '../../tools/services/nginx.ts';
-import { oneOf } from '../lib/chance.ts';
-import { type PairSite, startPair } from '../lib/pair.ts';
-import { type Fault, pause, runnable, type RunnableFault } from '../lib/run.ts';
+import { type PairSite, restartOne, startPair } from '../lib/pair.ts';
+import { pause } from '../lib/pause.ts';
+import { type Fault, runnable, type RunnableFault } from '../lib/run.ts';
 import type { Topology } from '../lib/site.ts';
 
 type ProxySite = PairSite & { readonly nginx: NginxService };
@@ -41,12 +41,7 @@ const faults: readonly Fault<ProxySite>[] = [
     title: 'kill -9 of one of two edges behind nginx, which sends its clients to the other',
     topology: behindNginx,
     gaps: 'none',
-    async strike({ nodes }, chance) {
-      const { server } = oneOf(chance, nodes);
-      await server.kill();
-      await pause(chance, 0, 300);
-      await server.start();
-    },
+    strike: restartOne,
   },
 ];
 

@@ -2,8 +2,9 @@ import { ClusterService } from '../../tools/services/redis-cluster.ts';
 import { SentinelService } from '../../tools/services/redis-sentinel.ts';
 import { RedisService } from '../../tools/services/redis.ts';
 import { between, type Chance, oneOf } from '../lib/chance.ts';
-import { type PairSite, startPair } from '../lib/pair.ts';
-import { type Fault, pause, runnable, type RunnableFault } from '../lib/run.ts';
+import { type PairSite, restartOne, startPair } from '../lib/pair.ts';
+import { pause } from '../lib/pause.ts';
+import { type Fault, runnable, type RunnableFault } from '../lib/run.ts';
 import type { Topology } from '../lib/site.ts';
 import { TcpProxy } from '../lib/tcp-proxy.ts';
 
@@ -64,12 +65,7 @@ const standalone: readonly Fault<RedisSite>[] = [
     title: 'kill -9 of one of two processes that share their channels; its users go on at the other',
     topology: onRedis,
     gaps: 'none',
-    async strike({ nodes }, chance) {
-      const { server } = oneOf(chance, nodes);
-      await server.kill();
-      await pause(chance, 0, 300);
-      await server.start();
-    },
+    strike: restartOne,
   },
   {
     name: 'redis-cut',

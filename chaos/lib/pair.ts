@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { type Chance, oneOf } from './chance.ts';
 import { type Node, startNode } from './node.ts';
+import { pause } from './pause.ts';
 import { sendOverHttp } from './producer.ts';
 import type { Send } from './producer.ts';
 import type { Site } from './site.ts';
@@ -33,4 +35,12 @@ export async function startPair(folder: string, redis: Readonly<Record<string, s
     token: tokenOf,
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   };
+}
+
+/** kill -9 of one of the two, and after a while a start on the same data. */
+export async function restartOne({ nodes }: PairSite, chance: Chance): Promise<void> {
+  const { server } = oneOf(chance, nodes);
+  await server.kill();
+  await pause(chance, 0, 500);
+  await server.start();
 }

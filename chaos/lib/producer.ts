@@ -47,7 +47,7 @@ export class Producer {
 
   /** Until `enough` says so. Rejects when `signal` is aborted while a batch still finds nobody to take it. */
   async run(enough: () => boolean, signal: AbortSignal, pauseMs: number): Promise<void> {
-    while (!enough()) {
+    while (!enough() && !signal.aborted) {
       const keys = Array.from({ length: between(this.#chance, 1, this.#batch) }, () => oneOf(this.#chance, this.#keys));
       await this.#publish(keys, signal);
       if (pauseMs > 0) await sleep(pauseMs);

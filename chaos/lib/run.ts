@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { between, type Chance, chanceOf } from './chance.ts';
+import { type Chance, chanceOf } from './chance.ts';
 import type { Verdict } from './oracle.ts';
 import { Producer } from './producer.ts';
 import type { Site, Topology } from './site.ts';
@@ -90,7 +90,8 @@ async function runFault<S extends Site>(fault: Fault<S>, options: RunOptions): P
   const began = performance.now();
   const say = options.progress ?? (() => undefined);
   const folder = mkdtempSync(join(tmpdir(), `millrace-chaos-${fault.name}-`));
-  const deadline = AbortSignal.timeout(options.deadlineMs);
+  const over = new AbortController();
+  const deadline = AbortSignal.any([AbortSignal.timeout(options.deadlineMs), over.signal]);
   let failed = true;
   try {
     await using site = await fault.topology.start(folder);
@@ -104,6 +105,8 @@ async function runFault<S extends Site>(fault: Fault<S>, options: RunOptions): P
     failed = report.faults.length > 0;
     return report;
   } finally {
+    // Where a strike failed the producers would go on for ever.
+    over.abort();
     // Logs of a run that went wrong are what one wants to read.
     if (failed) say(`data and logs are kept in ${folder}`);
     else rmSync(folder, { recursive: true, force: true });
@@ -220,9 +223,4 @@ class Load {
       faults,
     };
   }
-}
-
-/** Ms from `low` to `high` that the seed chooses. */
-export function pause(chance: Chance, low: number, high: number): Promise<void> {
-  return sleep(between(chance, low, high));
 }

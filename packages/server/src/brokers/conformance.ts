@@ -52,7 +52,7 @@ async function pullExactly(source: EventSource, count: number): Promise<SourceRe
 
 /** A broker may count a moment behind what it has confirmed: RabbitMQ does so with streams. */
 async function lagIs(source: EventSource, expected: number): Promise<void> {
-  for (let tries = 0; tries < 1_000 && (await source.lag()) !== expected; tries++);
+  for (let tries = 0; tries < 10_000 && (await source.lag()) !== expected; tries++);
   expect(await source.lag()).toBe(expected);
 }
 

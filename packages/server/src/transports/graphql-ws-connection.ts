@@ -192,12 +192,12 @@ export class GraphqlWsConnection extends WebSocketConnection implements Transpor
   protected answerPing(frame: Buffer): void {
     const most = this.#shared.options.maxPongBacklogBytes;
     const cost = frame.length + PONG_OVERHEAD;
-    if (this.bufferedBytes() === 0) this.#pongBytes = 0;
     // Many pings may come at once from a client that reads: what it takes now does not count.
     if (this.#pongBytes + cost > most) this.flush();
-    if (this.bufferedBytes() === 0) this.#pongBytes = 0;
-    this.#pongBytes += cost;
-    if (this.#pongBytes > most) return this.close(closeReasons.tooSlow);
+    // One alone may be larger than the bound, as its ping was: it must pass, or a client that reads would be told that it does not.
+    const waits = this.bufferedBytes() > 0;
+    this.#pongBytes = waits ? this.#pongBytes + cost : cost;
+    if (waits && this.#pongBytes > most) return this.close(closeReasons.tooSlow);
     this.send(frame);
   }
 
