@@ -1,6 +1,7 @@
-import type { Clock, Timer } from '../kit/clock.ts';
+import type { Clock } from '../kit/clock.ts';
 import { reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { Pauses } from '../kit/patience.ts';
 import type { DeadLetters, NewDeadLetter } from './dead-letters.ts';
 import type { Settlement, SourceRecord } from './event-source.ts';
 
@@ -10,15 +11,14 @@ const RETRY_MS = 1_000;
 /** Keeps dead letters in the store beside a source. A letter is durable before its record counts as settled. */
 export class DeadSettlement {
   readonly #letters: Pick<DeadLetters, 'add'>;
-  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #adding = new Set<Promise<void>>();
-  readonly #timers = new Map<Timer, () => void>();
+  readonly #pauses: Pauses;
   #closed = false;
 
   constructor(letters: Pick<DeadLetters, 'add'>, clock: Clock, logger: Logger) {
     this.#letters = letters;
-    this.#clock = clock;
+    this.#pauses = new Pauses(clock);
     this.#logger = logger;
   }
 
@@ -34,10 +34,7 @@ export class DeadSettlement {
 
   close(): void {
     this.#closed = true;
-    for (const [timer, resume] of this.#timers) {
-      timer.cancel();
-      resume();
-    }
+    this.#pauses.end();
   }
 
   async #try(letter: NewDeadLetter, kept: () => void): Promise<void> {
@@ -48,20 +45,9 @@ export class DeadSettlement {
       } catch (error) {
         this.#logger.error({ reason: reasonOf(error), position: letter.position }, 'a dead letter could not be kept; trying again');
       }
-      if (this.#closed) return;
-      await this.#pause();
+      await this.#pauses.pause(RETRY_MS);
       if (this.#closed) return;
     }
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.after(RETRY_MS, () => {
-        this.#timers.delete(timer);
-        resolve();
-      });
-      this.#timers.set(timer, resolve);
-    });
   }
 }
 

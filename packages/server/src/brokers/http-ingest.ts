@@ -4,7 +4,7 @@ import { MillraceError, toMillraceError } from '../kit/errors.ts';
 import { searchParams, sendText } from '../kit/http-message.ts';
 import type { Logger } from '../kit/log.ts';
 import { validTraceparent } from '../kit/traceparent.ts';
-import { type Span, type Tracer, noTracer } from '../kit/tracer.ts';
+import type { Span, Tracer } from '../kit/tracer.ts';
 import { type BodyBounds, BodyReader } from './body-reader.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { brokersErrors } from './errors.ts';
@@ -92,9 +92,9 @@ async function take(bytes: Uint8Array, req: IncomingMessage, deps: HttpIngestDep
   const inspected = deps.intake.inspect({ bytes, headers: req.headers, topic: searchParams(req).get('topic') ?? '', receivedAt });
   if (inspected.kind === 'refused') throw new MillraceError(inspected.spec, inspected.reason);
   const { single, items } = inspected;
-  const span = (deps.tracer ?? noTracer).child('ingest.append', validTraceparent(req.headers['traceparent']), {
-    'millrace.records': items.length,
-  });
+  const span = deps.tracer?.enabled
+    ? deps.tracer.child('ingest.append', validTraceparent(req.headers['traceparent']), { 'millrace.records': items.length })
+    : null;
   const results = await (span === null ? store(items, deps) : storeTraced(items, span, deps));
   const events = answersOf(items, results, deps.metrics);
   const refusal = single && items.length === 1 && items[0]?.kind === 'refused' ? items[0] : null;

@@ -2,11 +2,11 @@ import { Producer, compatibilityPartitioner } from '@platformatic/kafka';
 import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { inTime } from '../kit/patience.ts';
 import { AppendQueue } from './append-queue.ts';
 import { brokersErrors } from './errors.ts';
 import type { AppendResult, EventSink, SinkGuarantees, SinkRecord } from './event-sink.ts';
 import { type KafkaOptions, clientOptions } from './kafka-client.ts';
-import { inTime } from './patience.ts';
 
 const MAX_BATCH = 1_000;
 /** Ms that the cluster may take to be reached and to confirm a batch. The producer is told to come again then. */

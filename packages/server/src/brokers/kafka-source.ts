@@ -4,8 +4,9 @@ import { type Clock, type Timer, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
+import { Pauses, inTime } from '../kit/patience.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import { DeadSettlement, deadLetterOf } from './dead-settlement.ts';
+import { DeadSettlement } from './dead-settlement.ts';
 import { type Delivery, DeliveryDesk } from './delivery-desk.ts';
 import type { DeliveryLedger } from './delivery-ledger.ts';
 import { brokersErrors } from './errors.ts';
@@ -13,7 +14,7 @@ import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
 import { type KafkaMessage, type KafkaOptions, clientOptions, recordOf } from './kafka-client.ts';
 import { LogPartition } from './log-partition.ts';
 import type { BrokersMetrics } from './metrics.ts';
-import { Pauses, inTime } from './patience.ts';
+import { Settlements } from './settlements.ts';
 
 export type KafkaSourceOptions = {
   readonly maxUnsettled: number;
@@ -79,6 +80,7 @@ export class KafkaSource implements EventSource {
   readonly #deps: KafkaSourceDeps;
   readonly #desk: DeliveryDesk<Handle>;
   readonly #dead: DeadSettlement;
+  readonly #settlements: Settlements<Handle>;
   readonly #waits: Clock;
   readonly #pauses: Pauses;
   readonly #partitions = new Map<string, LogPartition>();
@@ -100,6 +102,14 @@ export class KafkaSource implements EventSource {
     const { maxUnsettled, maxUnsettledBytes } = this.#options;
     this.#desk = new DeliveryDesk({ clock: deps.clock, maxUnsettled, maxBytes: maxUnsettledBytes });
     this.#dead = new DeadSettlement(deps.deadLetters, deps.clock, deps.logger);
+    this.#settlements = new Settlements({
+      name: this.name,
+      desk: this.#desk,
+      dead: this.#dead,
+      metrics: deps.metrics,
+      settled: (delivery) => this.#settled(delivery),
+      parked: () => this.#commitSoon(),
+    });
     this.#waits = deps.waits ?? systemClock;
     this.#pauses = new Pauses(this.#waits);
     this.#topics = new Map(kafka.topics.map(({ name, as }) => [name, as]));
@@ -135,20 +145,8 @@ export class KafkaSource implements EventSource {
   }
 
   settle(record: SourceRecord, settlement: Settlement): void {
-    const delivery = this.#desk.out(record);
-    if (this.#closed || delivery === null) {
+    if (this.#closed || !this.#settlements.take(record, settlement))
       this.#deps.logger.debug({ position: record.position, source: this.name }, 'settled after the partition was given away; ignored');
-      return;
-    }
-    this.#deps.metrics.settled.inc({ group: this.name, kind: settlement.kind });
-    if (settlement.kind === 'done') this.#settled(delivery);
-    else if (settlement.kind === 'dead') {
-      this.#desk.hold(delivery);
-      this.#dead.add(deadLetterOf(record, settlement, delivery.firstError), () => this.#settled(delivery));
-    } else {
-      this.#desk.park(delivery, { ...record, attempt: record.attempt + 1 }, settlement.at, `${settlement.code}: ${settlement.reason}`);
-      this.#commitSoon();
-    }
   }
 
   async flush(): Promise<void> {

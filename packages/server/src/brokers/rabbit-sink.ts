@@ -3,10 +3,10 @@ import type { Channel, Connection, Envelope } from 'rabbitmq-client';
 import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { inTime } from '../kit/patience.ts';
 import { AppendQueue } from './append-queue.ts';
 import { brokersErrors } from './errors.ts';
 import type { AppendResult, EventSink, SinkGuarantees, SinkRecord } from './event-sink.ts';
-import { inTime } from './patience.ts';
 import { type RabbitOptions, type RabbitQueue, connectRabbit, sentHeaders } from './rabbit-client.ts';
 
 const MAX_BATCH = 500;

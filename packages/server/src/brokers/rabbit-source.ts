@@ -5,15 +5,16 @@ import { type Clock, type Timer, systemClock } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
+import { Pauses, inTime } from '../kit/patience.ts';
 import type { DeadLetters } from './dead-letters.ts';
-import { DeadSettlement, deadLetterOf } from './dead-settlement.ts';
+import { DeadSettlement } from './dead-settlement.ts';
 import { type Delivery, DeliveryDesk } from './delivery-desk.ts';
 import type { DeliveryLedger, LedgerRetry } from './delivery-ledger.ts';
 import { brokersErrors } from './errors.ts';
 import type { EventSource, Settlement, SourceRecord } from './event-source.ts';
 import { type Fate, LogPartition } from './log-partition.ts';
 import type { BrokersMetrics } from './metrics.ts';
-import { Pauses, inTime } from './patience.ts';
+import { Settlements } from './settlements.ts';
 import { type RabbitOptions, type RabbitQueue, connectRabbit, keepBytes, recordOf } from './rabbit-client.ts';
 import { declareQueue } from './rabbit-topology.ts';
 
@@ -73,6 +74,7 @@ export class RabbitSource implements EventSource {
   readonly #deps: RabbitSourceDeps;
   readonly #desk: DeliveryDesk<Handle>;
   readonly #dead: DeadSettlement;
+  readonly #settlements: Settlements<Handle>;
   readonly #waits: Clock;
   readonly #pauses: Pauses;
   readonly #readers = new Map<string, Reader>();
@@ -92,6 +94,14 @@ export class RabbitSource implements EventSource {
     const { maxUnsettled, maxUnsettledBytes } = this.#options;
     this.#desk = new DeliveryDesk({ clock: deps.clock, maxUnsettled, maxBytes: maxUnsettledBytes });
     this.#dead = new DeadSettlement(deps.deadLetters, deps.clock, deps.logger);
+    this.#settlements = new Settlements({
+      name: this.name,
+      desk: this.#desk,
+      dead: this.#dead,
+      metrics: deps.metrics,
+      settled: (delivery) => this.#settled(delivery),
+      parked: () => this.#writeSoon(),
+    });
     this.#waits = deps.waits ?? systemClock;
     this.#pauses = new Pauses(this.#waits);
   }
@@ -120,20 +130,8 @@ export class RabbitSource implements EventSource {
   }
 
   settle(record: SourceRecord, settlement: Settlement): void {
-    const delivery = this.#desk.out(record);
-    if (this.#closed || delivery === null) {
+    if (this.#closed || !this.#settlements.take(record, settlement))
       this.#deps.logger.debug({ position: record.position, source: this.name }, 'settled after the connection was lost; ignored');
-      return;
-    }
-    this.#deps.metrics.settled.inc({ group: this.name, kind: settlement.kind });
-    if (settlement.kind === 'done') this.#settled(delivery);
-    else if (settlement.kind === 'dead') {
-      this.#desk.hold(delivery);
-      this.#dead.add(deadLetterOf(record, settlement, delivery.firstError), () => this.#settled(delivery));
-    } else {
-      this.#desk.park(delivery, { ...record, attempt: record.attempt + 1 }, settlement.at, `${settlement.code}: ${settlement.reason}`);
-      this.#writeSoon();
-    }
   }
 
   /** AMQP answers no acknowledgement; but it does things in order, so that the answer to a question behind it tells that it was taken. */

@@ -3,6 +3,7 @@ import { type Clock, systemClock, type Timer } from '../kit/clock.ts';
 import { MillraceError, reasonOf } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
+import { within } from '../kit/patience.ts';
 import type {
   ChannelEvent,
   ChannelListener,
@@ -173,7 +174,7 @@ export class RedisChannels implements Channels {
     this.#closed = true;
     this.#timer?.cancel();
     const releases = this.#edges.flatMap((edge) => [...edge.channels].map((channel) => (channel.close(), edge.release(channel))));
-    await this.#within(CLOSE_MS, Promise.all(releases));
+    await within(this.#clock, CLOSE_MS, Promise.all(releases));
     this.#subscriptions.close();
     this.#nodes.close();
   }
@@ -185,18 +186,7 @@ export class RedisChannels implements Channels {
     for (const wrong of new Set(beats.flatMap((beat) => beat.wrong))) this.#logger.warn({ wrong }, WARNINGS.get(wrong) ?? wrong);
     for (const watch of this.#watches) this.#subscriptions.add(watch);
     this.#arm();
-    await this.#within(this.#options.commandTimeoutMs, Promise.all(this.#watches.map(({ asked }) => asked)));
-  }
-
-  /** Resolves with `work`, which never rejects, or when the time is over. */
-  async #within(ms: number, work: Promise<unknown>): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const limit = this.#clock.after(ms, resolve);
-      void work.then(() => {
-        limit.cancel();
-        resolve();
-      });
-    });
+    await within(this.#clock, this.#options.commandTimeoutMs, Promise.all(this.#watches.map(({ asked }) => asked)));
   }
 
   #arm(): void {

@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EventSource, SourceRecord } from '../brokers/event-source.ts';
-import { inTime } from '../brokers/patience.ts';
 import type { Channels, PublishResult } from '../channels/channels.ts';
 import { channelsErrors } from '../channels/errors.ts';
 import { decode } from '../events/decode.ts';
@@ -11,6 +10,7 @@ import { type BackoffOptions, backoffMs } from '../kit/backoff.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import { type ErrorSpec, MillraceError, kitErrors } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { Pauses, inTime } from '../kit/patience.ts';
 import type { Random } from '../kit/random.ts';
 import { type Tracer, noTracer } from '../kit/tracer.ts';
 import { BREAKER_DEFAULTS, type BreakerOptions, DeadLetterBreaker } from './breaker.ts';
@@ -99,6 +99,7 @@ export class IngestWorker {
   readonly #breaker: DeadLetterBreaker;
   readonly #metrics: SourceMetrics;
   readonly #outcomes: Outcomes;
+  readonly #pauses: Pauses;
   readonly #tracer: Tracer;
   #publishing = 0;
   #lag = 0;
@@ -106,7 +107,6 @@ export class IngestWorker {
   #pulling: Promise<void> | null = null;
   #stopped: Promise<void> | null = null;
   #wakePuller: (() => void) | null = null;
-  #endPause: (() => void) | null = null;
   #onIdle: (() => void) | null = null;
   #timer: Timer | null = null;
 
@@ -114,6 +114,7 @@ export class IngestWorker {
     this.#ports = ports;
     this.#options = { ...INGEST_DEFAULTS, ...options };
     this.#tracer = ports.tracer ?? noTracer;
+    this.#pauses = new Pauses(ports.clock);
     const { capacity, batch, concurrency, breaker } = this.#options;
     this.#lanes = new Lanes({ capacity, maxBusy: batch * concurrency, maxRun: batch });
     this.#breaker = new DeadLetterBreaker(breaker);
@@ -143,7 +144,7 @@ export class IngestWorker {
 
   async #drain(): Promise<void> {
     this.#stopping = true;
-    this.#endPause?.();
+    this.#pauses.end();
     this.#pump();
     if (!this.#isIdle()) {
       await new Promise<void>((resolve) => {
@@ -194,7 +195,7 @@ export class IngestWorker {
         this.#metrics.sourceFailures.inc();
         const pause = backoffMs(++failures, this.#options.backoff, this.#ports.random);
         logger.error({ err: error, source: source.name, retryInMs: pause }, 'the source failed; trying again');
-        await this.#pause(pause);
+        await this.#pauses.pause(pause);
       }
     }
   }
@@ -367,18 +368,6 @@ export class IngestWorker {
       this.#wakePuller = resolve;
     });
     this.#wakePuller = null;
-  }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#stopping) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#ports.clock.after(ms, resolve);
-      this.#endPause = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
-    this.#endPause = null;
   }
 
   async #currentLag(): Promise<number> {

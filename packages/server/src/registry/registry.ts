@@ -2,6 +2,7 @@ import { type Clock, systemClock, type Timer } from '../kit/clock.ts';
 import { toMillraceError } from '../kit/errors.ts';
 import { type Logger, silentLogger } from '../kit/log.ts';
 import { Metrics } from '../kit/metrics.ts';
+import { within } from '../kit/patience.ts';
 import { LIVE_SUBGRAPH } from '../supergraph/live-subgraph.ts';
 import type { Release } from '../supergraph/release.ts';
 import { Changes } from './changes.ts';
@@ -215,20 +216,10 @@ export class Registry {
     this.metrics.releases.inc();
     this.metrics.services.set([...release.subgraphs.values()].filter((target) => target.name !== LIVE_SUBGRAPH).length);
     const adopted = Promise.all([...this.#listeners].map((listener) => this.#tell(listener, release)));
-    await this.#within(ADOPTION_WAIT, adopted);
+    await within(this.clock, ADOPTION_WAIT, adopted);
   }
 
   /** Never rejects, since a listener's failure is not the pusher's. */
-  #within(ms: number, work: Promise<unknown>): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.clock.after(ms, resolve);
-      void work.finally(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
-  }
-
   async #tell(listener: ReleaseListener, release: Release): Promise<void> {
     try {
       await listener(release);

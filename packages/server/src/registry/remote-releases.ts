@@ -2,6 +2,7 @@ import { backoffMs } from '../kit/backoff.ts';
 import { type Clock, systemClock } from '../kit/clock.ts';
 import { MillraceError, toMillraceError } from '../kit/errors.ts';
 import { type Logger, silentLogger } from '../kit/log.ts';
+import { Pauses } from '../kit/patience.ts';
 import { type Random, systemRandom } from '../kit/random.ts';
 import type { Release, SupergraphSource } from '../supergraph/release.ts';
 import { registryErrors } from './errors.ts';
@@ -58,7 +59,7 @@ class Follower implements RemoteReleases {
   readonly #control = new AbortController();
   /** Of a registry, or that there is no use in waiting for one any longer. */
   readonly #heard = Promise.withResolvers<void>();
-  #endPause: () => void = () => undefined;
+  readonly #pauses: Pauses;
   readonly #following: Promise<void>;
   #release: Release | null;
   #contact = false;
@@ -67,6 +68,7 @@ class Follower implements RemoteReleases {
   constructor(options: RemoteReleasesOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#pauses = new Pauses(this.#clock);
     this.#log = options.log ?? silentLogger;
     this.#random = options.random ?? systemRandom;
     const silenceMs = options.silenceMs ?? REMOTE_RELEASES_DEFAULTS.silenceMs;
@@ -99,7 +101,7 @@ class Follower implements RemoteReleases {
 
   async close(): Promise<void> {
     this.#control.abort();
-    this.#endPause();
+    this.#pauses.end();
     await this.#following;
     this.#listeners.clear();
   }
@@ -130,18 +132,8 @@ class Follower implements RemoteReleases {
       this.#log[level]({ registry: address.url, reason, pause }, 'the registry is not followed; the last good release is served');
       // With the first failure of each there is nothing more to hope for within the patience of a start.
       if (this.#failures >= this.#addresses.length && this.#release !== null) this.#heard.resolve();
-      await this.#wait(pause);
+      await this.#pauses.pause(pause);
     }
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.after(ms, resolve);
-      this.#endPause = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
   }
 
   /** The next address is tried at once, and after the last of them there is a pause. */

@@ -24,7 +24,6 @@ export type ForeignBrokers = {
 export function createBrokers(base: Base, deadLetters: DeadLetters, metrics: BrokersMetrics): ForeignBrokers {
   const { config, dataDir, closing } = base;
   const sinks = new Map<string, EventSink>();
-  if (config.brokers.length === 0) return { sources: [], sinks };
   const ledger = openDeliveryLedger(join(dataDir, 'delivery.sqlite'));
   closing.defer(() => ledger.close());
   const sources = config.brokers.map((broker) => {

@@ -1,3 +1,4 @@
+import type { RabbitQueue } from '../../brokers/rabbit-client.ts';
 import { type Fault, type Kind, type Read, bad, boolean, choice, collect, duration, good, integer, list, text } from './kinds.ts';
 import { isRecord } from './issuer.ts';
 import { hint } from './suggest.ts';
@@ -40,26 +41,8 @@ export type RabbitConfig = Common & {
   readonly queues: readonly QueueConfig[];
 };
 
-export type QueueConfig = {
-  readonly name: string;
-  readonly as: string;
-  readonly kind: 'quorum' | 'classic' | 'stream';
-  readonly declare: boolean;
-  readonly deadLetterExchange: string | null;
-  readonly deliveryLimit: number | null;
-  readonly singleActive: boolean;
-  readonly keyHeader: string | null;
-  readonly bindings: readonly BindingConfig[];
-  readonly exchange: string | null;
-  readonly routingKey: string | null;
-};
-
-export type BindingConfig = {
-  readonly exchange: string;
-  readonly type: 'direct' | 'fanout' | 'topic' | 'headers';
-  readonly routingKey: string;
-  readonly arguments: Readonly<Record<string, string | number | boolean>>;
-};
+/** `exchange` and `routingKey` say where `POST /events` publishes; without an exchange straight to the queue. */
+export type QueueConfig = Omit<RabbitQueue, 'publish'> & { readonly exchange: string | null; readonly routingKey: string | null };
 
 /**
  * Events of one channel among which a repeat is known, where a broker is to deliver effectively once. A crash may bring back everything that was out, and what

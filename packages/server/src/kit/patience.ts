@@ -1,4 +1,4 @@
-import type { Clock } from '../kit/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Pauses between attempts that end together: closing never waits for a back-off. */
 export class Pauses {
@@ -40,4 +40,13 @@ export async function inTime<T>(clock: Clock, ms: number, work: Promise<T>, late
   } finally {
     limit.cancel();
   }
+}
+
+/** Resolves with the end of `work`, which never rejects, or after `ms`. */
+export async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const limit = clock.after(ms, resolve);
+  void work.then(() => resolve());
+  await promise;
+  limit.cancel();
 }
