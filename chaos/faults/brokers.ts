@@ -8,6 +8,7 @@ import { RabbitFeed } from '../lib/rabbit-feed.ts';
 import { pause } from '../lib/pause.ts';
 import { type Fault, runnable, type RunnableFault } from '../lib/run.ts';
 import type { Topology } from '../lib/site.ts';
+import { owning } from '../lib/owning.ts';
 
 type KafkaSite = PairSite & { readonly kafka: KafkaService };
 type RabbitSite = PairSite & { readonly rabbit: RabbitService };
@@ -25,8 +26,7 @@ async function startKafka(folder: string, members: 'dynamic' | 'static'): Promis
   const feed = opening.use(await KafkaFeed.start(kafka.addresses));
   const config = (node: string): object => ({ brokers: [feed.broker(members === 'static' ? `chaos-${node}` : null)] });
   const site = await withRedis(folder, opening, { send: feed.send, config });
-  const closing = opening.move();
-  return { ...site, kafka, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+  return owning(opening, { ...site, kafka });
 }
 
 const onKafka: Topology<KafkaSite> = {
@@ -44,8 +44,7 @@ const onRabbit: Topology<RabbitSite> = {
     const rabbit = opening.use(await RabbitService.start());
     const feed = opening.use(await RabbitFeed.start(rabbit.port));
     const site = await withRedis(folder, opening, { send: feed.send, config: () => ({ brokers: [feed.broker] }) });
-    const closing = opening.move();
-    return { ...site, rabbit, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+    return owning(opening, { ...site, rabbit });
   },
 };
 

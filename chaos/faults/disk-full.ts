@@ -6,6 +6,7 @@ import { type OneSite, startOne } from '../lib/one.ts';
 import { pause } from '../lib/pause.ts';
 import type { Fault } from '../lib/run.ts';
 import type { Topology } from '../lib/site.ts';
+import { owning } from '../lib/owning.ts';
 
 type SmallDiskSite = OneSite & { readonly disk: string };
 
@@ -23,8 +24,7 @@ const smallDisk: Topology<SmallDiskSite> = {
     await using opening = new AsyncDisposableStack();
     opening.defer(async () => void (await run('umount', ['--lazy', disk])));
     const site = opening.use(await startOne(folder, join(disk, 'data')));
-    const closing = opening.move();
-    return { ...site, disk, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+    return owning(opening, { ...site, disk });
   },
 };
 

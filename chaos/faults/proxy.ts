@@ -5,6 +5,7 @@ import { type PairSite, restartOne, startPair } from '../lib/pair.ts';
 import { pause } from '../lib/pause.ts';
 import { type Fault, runnable, type RunnableFault } from '../lib/run.ts';
 import type { Topology } from '../lib/site.ts';
+import { owning } from '../lib/owning.ts';
 
 type ProxySite = PairSite & { readonly nginx: NginxService };
 
@@ -19,9 +20,8 @@ const behindNginx: Topology<ProxySite> = {
     // Old workers end what they still hold after a second, so that a reload moves every client.
     const { nginx } = await startMillraceProxy({ edges: ports, gateways: ports, ingest: ports }, 'worker_shutdown_timeout 1s;');
     opening.use(nginx);
-    const closing = opening.move();
     const edges = () => [`wss://127.0.0.1:${nginx.port}/graphql`];
-    return { ...site, nginx, edges, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+    return owning(opening, { ...site, nginx, edges });
   },
 };
 

@@ -7,6 +7,7 @@ import { pause } from '../lib/pause.ts';
 import { type Fault, runnable, type RunnableFault } from '../lib/run.ts';
 import type { Topology } from '../lib/site.ts';
 import { TcpProxy } from '../lib/tcp-proxy.ts';
+import { owning } from '../lib/owning.ts';
 
 type RedisSite = PairSite & { readonly redis: RedisService; readonly wire: TcpProxy };
 type SentinelSite = PairSite & { readonly redis: SentinelService };
@@ -20,8 +21,7 @@ async function withRedis(folder: string, persistent: boolean): Promise<RedisSite
   const redis = opening.use(await RedisService.start({ persistent }));
   const wire = opening.use(await TcpProxy.start(redis.port));
   const site = opening.use(await startPair(folder, { URLS: `redis://127.0.0.1:${wire.port}`, KEY_PREFIX: PREFIX }));
-  const closing = opening.move();
-  return { ...site, redis, wire, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+  return owning(opening, { ...site, redis, wire });
 }
 
 const onRedis: Topology<RedisSite> = { name: 'two processes on one Redis', needs: ['redis'], start: (folder) => withRedis(folder, false) };
@@ -39,8 +39,7 @@ const onSentinel: Topology<SentinelSite> = {
     const redis = opening.use(await SentinelService.start());
     const urls = redis.sentinels.map(({ port }) => `redis://127.0.0.1:${port}`).join(',');
     const site = opening.use(await startPair(folder, { MODE: 'sentinel', URLS: urls, MASTER_NAME: redis.masterName, KEY_PREFIX: PREFIX }));
-    const closing = opening.move();
-    return { ...site, redis, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+    return owning(opening, { ...site, redis });
   },
 };
 
@@ -51,8 +50,7 @@ const onCluster: Topology<ClusterSite> = {
     await using opening = new AsyncDisposableStack();
     const redis = opening.use(await ClusterService.start());
     const site = opening.use(await startPair(folder, { MODE: 'cluster', URLS: redis.urls.slice(0, 3).join(','), KEY_PREFIX: PREFIX }));
-    const closing = opening.move();
-    return { ...site, redis, [Symbol.asyncDispose]: () => closing.disposeAsync() };
+    return owning(opening, { ...site, redis });
   },
 };
 

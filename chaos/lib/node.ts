@@ -5,6 +5,7 @@ import { freePorts } from '../../tools/services/ports.ts';
 import { pushDeals } from './schema.ts';
 import { Server } from './server.ts';
 import { TcpProxy } from './tcp-proxy.ts';
+import { owning } from './owning.ts';
 
 /** One Millrace with all roles, an embedded log and a registry of its own, and a network before it. */
 export type Node = AsyncDisposable & {
@@ -50,16 +51,14 @@ export async function startNode({ name, folder, data = join(folder, `${name}-dat
   const network = opening.use(await TcpProxy.start(port));
   const edge = new URL(ws);
   edge.port = String(network.port);
-  const closing = opening.move();
-  return {
+  return owning(opening, {
     server,
     network,
     edge: edge.href,
     events,
-    setClock(offset) {
+    setClock(offset: number) {
       writeFileSync(clock, String(offset));
       server.signal('SIGUSR2');
     },
-    [Symbol.asyncDispose]: () => closing.disposeAsync(),
-  };
+  });
 }

@@ -6,6 +6,7 @@ import { sendOverHttp } from './producer.ts';
 import type { Send } from './producer.ts';
 import type { Site } from './site.ts';
 import { tokenOf } from './tokens.ts';
+import { owning } from './owning.ts';
 
 /** Two processes that share their channels; every tenant's users are on both, and its producer posts to one of them. */
 export type PairSite = Site & { readonly nodes: readonly [Node, Node] };
@@ -26,15 +27,13 @@ export async function startPair(folder: string, redis: Readonly<Record<string, s
   const start = async (name: string): Promise<Node> =>
     opening.use(await startNode({ name, folder, env, ...(feed ? { config: feed.config(name) } : {}) }));
   const nodes = [await start('one'), await start('two')] as const;
-  const closing = opening.move();
-  return {
+  return owning(opening, {
     nodes,
     edges: () => nodes.map(({ edge }) => edge),
     // One for each tenant: the order of a key is the order of one log.
     send: feed?.send ?? sendOverHttp((tenant) => nodes[tenant.endsWith('0') ? 0 : 1].events),
     token: tokenOf,
-    [Symbol.asyncDispose]: () => closing.disposeAsync(),
-  };
+  });
 }
 
 /** kill -9 of one of the two, and after a while a start on the same data. */

@@ -1,12 +1,5 @@
-import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { SignJWT } from 'jose';
-import { type Addresses, Inbox, pushSchema, temporaryFolder, wsClient } from '../harness.ts';
-
-const ROOT = new URL('../../', import.meta.url).pathname;
-const SECRET = 'a secret of the tests of brokers, long enough';
+import { type Addresses, Inbox, pushSchema, wsClient } from '../harness.ts';
+import { type Folder, Site } from '../site.ts';
 
 export type Served = {
   /** kill -9; resolves when the process is gone. The folder stays, for the next process. */
@@ -18,50 +11,26 @@ export type Served = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-export type Folder = { readonly path: string; remove(): void };
-
-/** `millrace serve --config FILE` in production mode, with one issuer and the brokers given. In the folder of one that died it goes on. */
-export async function serve(brokers: readonly object[], folder: Folder = temporaryFolder()): Promise<Served> {
-  writeFileSync(join(folder.path, 'secret'), SECRET);
+/** `millrace serve` in production mode, with one issuer and the brokers given. In the folder of one that died it goes on. */
+export async function serve(brokers: readonly object[], folder?: Folder): Promise<Served> {
   const config = {
     port: 0,
-    log: { level: 'warn' },
-    drainWindow: 0,
     // What comes while a client is away for a restart is caught up with, all of it.
     channels: { historyCount: 10_000, historyBytes: '16 MiB' },
-    access: { issuers: [{ issuer: 'tests', secretFile: 'secret' }] },
     brokers,
   };
-  writeFileSync(join(folder.path, 'millrace.config.json'), JSON.stringify(config));
-  const node = join(ROOT, 'node_modules/node/bin/node');
-  const cli = join(ROOT, 'packages/server/src/cli/main.ts');
-  const child = spawn(node, [cli, 'serve', '--json', '--config', 'millrace.config.json'], {
-    cwd: folder.path,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let log = '';
-  child.stderr.on('data', (chunk: Buffer) => void (log = (log + chunk.toString()).slice(-100_000)));
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
-  const addresses = await new Promise<Addresses>((resolve, reject) => {
-    createInterface({ input: child.stdout }).on('line', (line) => resolve(JSON.parse(line) as Addresses));
-    void exited.then((code) => reject(new Error(`millrace serve ended with ${code}:\n${log}`)));
-  });
-  const token = await new SignJWT({ tenant: 'acme', scope: 'millrace:admin' })
-    .setProtectedHeader({ alg: 'HS256' })
-    .setIssuer('tests')
-    .setSubject('ann')
-    .setExpirationTime('1h')
-    .sign(new TextEncoder().encode(SECRET));
+  const site = new Site(config, folder);
+  const { ready, child, exited, log } = await site.serve('data', []);
   return {
-    addresses,
-    folder: folder.path,
-    token,
-    log: () => log,
+    addresses: ready,
+    folder: site.folder.path,
+    token: await site.token('millrace:admin'),
+    log,
     kill: async () => void (child.kill('SIGKILL'), await exited),
     async [Symbol.asyncDispose]() {
       child.kill('SIGTERM');
       await exited;
-      folder.remove();
+      site.folder.remove();
     },
   };
 }

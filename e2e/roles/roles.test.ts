@@ -4,7 +4,7 @@ import { freePorts } from '../../tools/services/ports.ts';
 import { available, service } from '../../tools/services/shared.ts';
 import { DEALS_SDL } from '../deals.ts';
 import { Inbox, pushSchema, wsClient } from '../harness.ts';
-import { ask, Site, until } from './site.ts';
+import { ask, Site, until } from '../site.ts';
 
 /** The program's roles in processes of their own, as `millrace serve --roles` starts them. */
 

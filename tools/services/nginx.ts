@@ -8,7 +8,7 @@ import { SingleServer, startIn } from './single-server.ts';
 
 export type NginxOptions = {
   /** What stands in `http { }`, given the port to listen on and the folder for files of its own. */
-  readonly http: (port: number, folder: string) => string;
+  readonly http: (port: number, folder: string) => string | Promise<string>;
   /** What stands in `events { }`. */
   readonly events?: string;
   /** What stands outside of all blocks. */
@@ -46,19 +46,19 @@ export class NginxService extends SingleServer {
     const folder = makeFolder('nginx');
     return startIn(folder, async () => {
       const port = await freePort();
-      writeConfiguration(folder, port, options);
+      await writeConfiguration(folder, port, options);
       return new NginxService(folder, port);
     });
   }
 }
 
-function writeConfiguration(folder: string, port: number, { http, events = '', main: further = '' }: NginxOptions): void {
+async function writeConfiguration(folder: string, port: number, { http, events = '', main: further = '' }: NginxOptions): Promise<void> {
   mkdirSync(join(folder, 'temporary'));
   const paths = TEMPORARY.map((name) => `  ${name}_temp_path ${join(folder, 'temporary', name)};`).join('\n');
   const main = [`daemon off;`, `pid ${join(folder, 'nginx.pid')};`, `error_log ${join(folder, 'error.log')};`, further];
   // As root the workers would become www-data, which may not enter our folder.
   if (process.getuid?.() === 0) main.unshift('user root;');
-  const config = `${main.join('\n')}\nevents { ${events} }\nhttp {\n${paths}\n  access_log off;\n${http(port, folder)}\n}\n`;
+  const config = `${main.join('\n')}\nevents { ${events} }\nhttp {\n${paths}\n  access_log off;\n${await http(port, folder)}\n}\n`;
   writeFileSync(join(folder, 'nginx.conf'), config);
 }
 

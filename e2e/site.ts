@@ -3,12 +3,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SignJWT } from 'jose';
-import { type Addresses, temporaryFolder } from '../harness.ts';
+import { type Addresses, temporaryFolder } from './harness.ts';
 
-const ROOT = new URL('../../', import.meta.url).pathname;
+const ROOT = new URL('../', import.meta.url).pathname;
 const NODE = join(ROOT, 'node_modules/node/bin/node');
 const CLI = join(ROOT, 'packages/server/bin/millrace.js');
-const SECRET = 'a secret of the tests of roles, long enough';
+const SECRET = 'a secret of the tests, long enough';
+
+export type Folder = { readonly path: string; remove(): void };
 
 /** What `serve --json` says when it is ready; `processes` with `--processes`. */
 export type Ready = Addresses & { readonly processes?: readonly { readonly pid: number; readonly addresses: Addresses }[] };
@@ -22,10 +24,12 @@ export type Served = {
 
 /** Processes of one installation in production mode: one configuration file, and what differs as flags. */
 export class Site implements AsyncDisposable {
-  readonly folder = temporaryFolder();
+  readonly folder: Folder;
   readonly #running: ChildProcess[] = [];
 
-  constructor(config: object) {
+  /** In the folder of one whose processes have died it goes on. */
+  constructor(config: object, folder: Folder = temporaryFolder()) {
+    this.folder = folder;
     writeFileSync(join(this.folder.path, 'secret'), SECRET);
     const whole = {
       log: { level: 'warn' },
